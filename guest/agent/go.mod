@@ -1,0 +1,3 @@
+module alcove/agent
+
+go 1.24

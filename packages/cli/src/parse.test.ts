@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { collectEnv, parseCount, parseSize } from './parse.ts'
+
+test('sizes are read in MiB and GiB', () => {
+  const sizes = { '512': 512, '512m': 512, '512MB': 512, '2g': 2048, '2GiB': 2048, '1.5g': 1536, '0.5G': 512, '1t': 1_048_576 }
+  for (const [text, mib] of Object.entries(sizes)) assert.equal(parseSize(text), mib, text)
+  for (const text of ['', 'g', '-1', '1.5', '1k', '2 gigs', '0x10', '1e3', '99999999999999999999g']) assert.throws(() => parseSize(text), /MiB/, text)
+})
+
+test('counts are whole numbers', () => {
+  assert.equal(parseCount('0'), 0)
+  for (const text of ['', '-1', '1.5', '1e3', 'two', '9'.repeat(16)]) assert.throws(() => parseCount(text), /whole/, text)
+})
+
+test('environment variables are split at the first equals sign, and the last of a name wins', () => {
+  const env = collectEnv('A=3', collectEnv('B=x=y\nz', collectEnv('A=1', undefined)))
+  assert.deepEqual(env, [
+    { key: 'B', value: 'x=y\nz' },
+    { key: 'A', value: '3' },
+  ])
+  for (const text of ['A', '=x', '1A=x', 'A B=x']) assert.throws(() => collectEnv(text, undefined), /NAME=value/, text)
+})

@@ -1,0 +1,46 @@
+/** The named types of the wire, as the SDK exports them and as `components.schemas` of the OpenAPI document. */
+import * as config from './config.ts'
+import { errors } from './errors.ts'
+import type { Declaration, Schema } from './print-types.ts'
+import { workspaceStatuses } from './states.ts'
+import * as workspace from './workspace.ts'
+
+const declare = (description: string, schema: unknown): Declaration => ({ description, schema: schema as Schema })
+
+/** Every named type, in the order in which it is printed. */
+export const wireTypes: Readonly<Record<string, Declaration>> = {
+  WorkspaceStatus: declare('State of a workspace.', { enum: workspaceStatuses }),
+  WorkspaceMode: declare('Whether a workspace lives until it is deleted, or for a time.', workspace.WorkspaceMode),
+  RestartPolicy: declare('When a VM is started again after it ended.', config.RestartPolicy),
+  TtlAction: declare('What happens when the time to live is over.', config.TtlAction),
+  EnvEntry: declare('One environment variable.', config.EnvEntry),
+  NetworkConfig: declare('Network policy.', config.NetworkConfig),
+  Workload: declare('A program that is started on boot, as it is stored.', config.Workload),
+  WorkloadInput: declare('A workload as a request gives it.', config.WorkloadInput),
+  WorkspaceConfig: declare('Configuration of a workspace, as a request gives it.', config.ConfigInput),
+  StoredConfig: declare('Configuration of a workspace, as it is stored: aliases folded, defaults filled in.', config.Config),
+  CreateWorkspaceRequest: declare('Body of a create.', workspace.CreateBody),
+  UpdateWorkspaceRequest: declare('Body of an update.', workspace.UpdateBody),
+  StartRequest: declare('Body of a start.', workspace.StartBody),
+  ListQuery: declare('Page and filters of a list.', workspace.ListQuery),
+  LogsQuery: declare('Which log, and how much of it.', workspace.LogsQuery),
+  ImagesQuery: declare('Filters of the catalogue.', workspace.ImagesQuery),
+  Provisioning: declare('How far the making of a workspace has come.', workspace.Provisioning),
+  Workspace: declare('A workspace.', workspace.Workspace),
+  Stats: declare('Live usage of a VM.', workspace.Stats),
+  Isolation: declare('What separates a VM from its host.', workspace.Isolation),
+  WorkspaceDetails: declare('A workspace with its token, usage, lifecycle and config.', workspace.WorkspaceDetails),
+  CatalogImage: declare('An image of the catalogue.', workspace.CatalogImage),
+  Quota: declare('Plan, limits and usage of an account.', workspace.QuotaAnswer),
+  WorkspaceAnswer: declare('Answer with a workspace.', workspace.WorkspaceAnswer),
+  UpdateAnswer: declare('Answer to an update.', workspace.UpdateAnswer),
+  DetailsAnswer: declare('Answer with the details of a workspace.', workspace.DetailsAnswer),
+  ListAnswer: declare('One page of workspaces.', workspace.ListAnswer),
+  DeleteAnswer: declare('Answer to a delete.', workspace.DeleteAnswer),
+  StatsAnswer: declare('Answer with the usage of a VM.', workspace.StatsAnswer),
+  LogsAnswer: declare('Answer with lines of a log.', workspace.LogsAnswer),
+  ImagesAnswer: declare('Answer with the catalogue.', workspace.ImagesAnswer),
+  HealthAnswer: declare('Answer of a server that serves.', workspace.HealthAnswer),
+  ErrorAnswer: declare('Answer of a request that failed.', workspace.ErrorAnswer),
+  ErrorCode: declare('Code of an error.', { enum: Object.keys(errors) }),
+}

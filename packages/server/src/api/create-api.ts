@@ -1,0 +1,106 @@
+/** The HTTP server: limits, envelope and routes. Nothing here knows what a workspace is. */
+import { limits } from '@alcove/contract'
+import { type FastifyInstance, fastify } from 'fastify'
+import type { Registry } from 'prom-client'
+import { newId } from '../lib/ids.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Workspaces } from '../workspace/workspaces.ts'
+import type { Authenticate } from './auth.ts'
+import { bindOperations } from './bind.ts'
+import { allowOrigins } from './cors.ts'
+import { sendError } from './errors.ts'
+import { createRequestMetrics } from './metrics.ts'
+import { answerUnmatched } from './not-found.ts'
+import { answerClientError } from './raw-errors.ts'
+import { createServerInfoHandlers } from './server-info.ts'
+import { createWorkspaceHandlers } from './workspaces.ts'
+
+/** What the API is made of. */
+export interface ApiDeps {
+  readonly workspaces: Workspaces
+  readonly authenticate: Authenticate
+  readonly log: Logger
+  /** Metrics of requests are registered here; the whole registry is served. */
+  readonly metrics: Registry
+  readonly version: string
+  /** Origins whose pages may call the API, such as `https://console.example`; none by default. */
+  readonly corsOrigins?: readonly string[]
+}
+
+/** How long a client may take, ms. An answer may take as long as a boot does. */
+const timeouts = {
+  /** To send its headers. */
+  headersMs: 10_000,
+  /** To send the whole request. */
+  requestMs: 30_000,
+  /** How often both are looked at. */
+  checkMs: 5_000,
+  /** Between two requests; longer than the 60 s after which common proxies close, so that they never meet a closed socket. */
+  keepAliveMs: 65_000,
+} as const
+
+/** Connections at a time; each costs a descriptor and some 20 kB. */
+const maxConnections = 4096
+
+/** Makes the server; the caller listens and closes. Closing ends idle connections at once and lets requests in progress end. */
+export function createApi({ workspaces, authenticate, log, metrics, version, corsOrigins = [] }: ApiDeps): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    forceCloseConnections: 'idle',
+    // Fastify's own 503 would not be in our envelope; a request that still got in is served.
+    return503OnClosing: false,
+    bodyLimit: limits.bodyBytes,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
+    http: {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: timeouts.headersMs,
+      connectionsCheckingInterval: timeouts.checkMs,
+      // Node would answer a missing Host without our envelope; nothing here depends on it.
+      requireHostHeader: false,
+    },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, _request, reply) => sendError(reply, error, log),
+  })
+  app.server.maxConnections = maxConnections
+  // RFC 9110, 10.1.1 lets a server ignore an expectation it does not know; Node would answer without our envelope.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+
+  // Handlers read bodies themselves, after authentication; see body.ts.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+
+  addHeaders(app)
+  allowOrigins(app, corsOrigins)
+  observe(app, metrics, log)
+  app.setErrorHandler((error, _request, reply) => sendError(reply, error, log))
+  app.setNotFoundHandler(answerUnmatched)
+  bindOperations(app, { ...createWorkspaceHandlers(workspaces), ...createServerInfoHandlers({ version, metrics }) }, authenticate)
+  return app
+}
+
+/** A client's own id is taken over when it is harmless in logs and headers. */
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/.test(given) ? given : newId('req')
+}
+
+function addHeaders(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
+    done()
+  })
+}
+
+function observe(app: FastifyInstance, metrics: Registry, log: Logger): void {
+  const count = createRequestMetrics(metrics)
+  app.addHook('onResponse', (request, reply, done) => {
+    const operation = request.routeOptions.config?.operation ?? 'none'
+    count(operation, reply.statusCode, reply.elapsedTime)
+    if (log.isLevelEnabled('debug')) {
+      log.debug({ requestId: request.id, operation, method: request.method, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request')
+    }
+    done()
+  })
+}

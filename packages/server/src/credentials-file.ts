@@ -1,0 +1,20 @@
+/** `credentials.json`: the first key of a new installation, for whoever may read the data directory. */
+import { join } from 'node:path'
+import type { Clock } from './lib/clock.ts'
+import { findFile, writeFileDurably } from './lib/files.ts'
+import type { Store } from './store/open.ts'
+import { createKey } from './tenancy/api-keys.ts'
+
+/** Account that owns the first key. */
+const firstAccount = 'default'
+
+/** Writes the credentials file unless there is one. */
+export async function ensureCredentialsFile(options: { dataDir: string; url: string; defaultPlan: string; store: Store; clock: Clock }): Promise<string> {
+  const { dataDir, url, defaultPlan, store, clock } = options
+  const path = join(dataDir, 'credentials.json')
+  if ((await findFile(path)) === undefined) {
+    const { clientId, clientSecret } = await createKey({ store, clock }, { account: firstAccount, defaultPlan })
+    await writeFileDurably(path, `${JSON.stringify({ url, clientId, clientSecret }, undefined, 2)}\n`)
+  }
+  return path
+}

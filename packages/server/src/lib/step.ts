@@ -1,0 +1,34 @@
+/** Every side effect on the host runs inside a named step, so that tests can fail, hang, kill or repeat exactly that one. */
+
+/** Runs `fn` as the step `name`. */
+export type Step = <T>(name: string, fn: () => Promise<T>) => Promise<T>
+
+/** What a failpoint does when its step is reached. */
+export type FailpointAction = 'error' | 'kill' | 'hang' | 'twice'
+
+/** Failpoints by step name, as parsed from `name=action` pairs. Empty in production. */
+export type Failpoints = ReadonlyMap<string, FailpointAction>
+
+/** The runner of a build without failpoints. */
+export const plainStep: Step = (_name, fn) => fn()
+
+/** A step runner that obeys failpoints. `kill` ends the process as SIGKILL would. */
+export function failpointStep(failpoints: Failpoints): Step {
+  if (failpoints.size === 0) return plainStep
+  return async (name, fn) => {
+    switch (failpoints.get(name)) {
+      case 'error':
+        throw new Error(`failpoint: ${name}`)
+      case 'kill':
+        process.kill(process.pid, 'SIGKILL')
+        return new Promise<never>(() => {})
+      case 'hang':
+        return new Promise<never>(() => {})
+      case 'twice':
+        await fn()
+        return fn()
+      default:
+        return fn()
+    }
+  }
+}

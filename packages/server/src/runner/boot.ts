@@ -1,0 +1,179 @@
+/**
+ * One boot, as a flat list of steps. Each step that acquires something pushes its release on the next line; a failure or an abort
+ * unwinds all of them. The only place where image, disk, VMM, network and guest meet.
+ */
+import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import type { ConnectGuest, GuestClient, GuestConfiguration } from '../guest/guest.ts'
+import type { DiskStore, ImageObject, ImageStore } from '../image/images.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AlcoveError, fail, messageOf } from '../lib/fail.ts'
+import { ensureDirectory } from '../lib/files.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Step } from '../lib/step.ts'
+import { UndoStack } from '../lib/undo.ts'
+import type { Network } from '../network/network.ts'
+import type { Vm, VmmDriver } from '../vmm/driver.ts'
+import type { BootFiles } from './boot-files.ts'
+import { tailLog } from './log-files.ts'
+import { workspacePaths } from './paths.ts'
+import { writeRecord } from './record.ts'
+import type { BootSpec } from './runner.ts'
+import { resolveStart } from './start-command.ts'
+
+/** What booting uses. */
+export interface BootDependencies {
+  readonly installId: string
+  readonly dataDir: string
+  readonly bootFiles: () => Promise<BootFiles>
+  /** First unprivileged user id of this install; a VM runs as this plus its slot. */
+  readonly uidBase: number
+  /** Time a VM has from its launch to the end of its boot, ms. */
+  readonly bootTimeoutMs: number
+  readonly vmm: VmmDriver
+  readonly images: ImageStore
+  readonly disks: DiskStore
+  readonly network: Network
+  readonly connectGuest: ConnectGuest
+  readonly clock: Clock
+  readonly step: Step
+  readonly log: Logger
+}
+
+/** A VM whose agent has answered. */
+export interface Booted {
+  readonly vm: Vm
+  readonly guest: GuestClient
+  /** When the guest's kernel started, ms since the epoch. */
+  readonly startedAt: number
+  readonly timings: Record<string, number>
+  /** Settles when disk, network and start command are up, or could not be brought up. */
+  readonly initialized: Promise<void>
+}
+
+/** Boots a VM. @throws VM_UNAVAILABLE START_FAILED IMAGE_UNAVAILABLE storage_full */
+export async function boot(deps: BootDependencies, spec: BootSpec, signal: AbortSignal): Promise<Booted> {
+  const { vmm, images, disks, network, connectGuest, clock } = deps
+  const paths = workspacePaths(deps.dataDir, spec.workspaceId)
+  const runDir = paths.run(spec.bootId)
+  const lease = { workspaceId: spec.workspaceId, bootId: spec.bootId, slot: spec.slot, allowInternet: spec.allowInternet }
+  const timings: Record<string, number> = {}
+  const timed = timedStep(deps, timings)
+  let launched: Vm | undefined
+  await using undo = new UndoStack((name, error) => deps.log.error({ workspaceId: spec.workspaceId, undo: name, err: error }, 'could not undo'))
+
+  try {
+    await timed('record', () => makeDirectories(paths, runDir).then(() => writeRecord(paths.record, { version: 1, spec, handle: null })))
+    undo.push('run directory', () => rm(runDir, { recursive: true, force: true }))
+    if (!spec.keepLogs) await timed('logs', () => rm(paths.logs, { recursive: true, force: true }).then(() => ensureDirectory(paths.logs, 0o711)))
+    const [image, files] = await Promise.all([
+      timed('image', () => images.get(spec.imageDigest)),
+      timed('files', deps.bootFiles),
+      timed('disk', () => disks.ensure(paths.disk, spec.diskMib * 1024 * 1024)),
+    ])
+    signal.throwIfAborted()
+
+    const mac = network.guestConfig(lease).mac
+    const vm = await timed('launch', () => vmm.launch(launchSpec(deps, spec, runDir, image, files, mac), signal))
+    launched = vm
+    undo.push('vm', () => vm.kill())
+    await timed('handle', () => writeRecord(paths.record, { version: 1, spec, handle: vm.handle }))
+    undo.push('network', () => network.detach(lease))
+    await timed('network', () => network.attach(lease, vm.handle.pid))
+    signal.throwIfAborted()
+
+    await timed('resume', () => vm.resume())
+    const living = AbortSignal.any([signal, clock.deadline(deps.bootTimeoutMs), gone(vm)])
+    const guest = await timed('agent', () => connectGuest(vm.handle.agentSocket, { signal: living }))
+    undo.push('guest', async () => guest.close())
+    const info = await guest.info(living)
+    const startedAt = Math.round(clock.now() - info.uptimeSeconds * 1000)
+    const initialized = timed('init', () => initialize(guest, configuration(deps, spec, image), living))
+    if (spec.waitForInit) await initialized
+    else initialized.catch(() => {}) // Its owner is whoever holds `Booted`; this only keeps Node from calling it unhandled meanwhile.
+    signal.throwIfAborted()
+    undo.commit()
+    return { vm, guest, startedAt, timings, initialized }
+  } catch (error) {
+    throw await translate(error, signal, paths.logs, launched)
+  }
+}
+
+/** What the agent is told; the same for a boot and for a VM that was found unconfigured. */
+export function configuration(deps: Pick<BootDependencies, 'network' | 'clock'>, spec: BootSpec, image: ImageObject): GuestConfiguration {
+  return {
+    bootId: spec.bootId,
+    hostname: spec.hostname,
+    timeMs: deps.clock.now(),
+    entropy: randomBytes(64).toString('base64'),
+    machineId: randomBytes(16).toString('hex'),
+    network: deps.network.guestConfig(spec),
+    start: resolveStart(spec, image.config),
+  }
+}
+
+/** Configures the guest. @throws START_FAILED when it says it could not. */
+export async function initialize(guest: GuestClient, config: GuestConfiguration, signal: AbortSignal): Promise<void> {
+  const info = await guest.configure(config, signal)
+  if (info.phase !== 'ready') fail('START_FAILED', { message: `The virtual machine could not be initialised: ${info.message || info.phase}` })
+}
+
+async function makeDirectories(paths: ReturnType<typeof workspacePaths>, runDir: string): Promise<void> {
+  await ensureDirectory(paths.root, 0o711)
+  await ensureDirectory(paths.logs, 0o711)
+  await ensureDirectory(paths.runs, 0o711)
+  await rm(runDir, { recursive: true, force: true })
+  await ensureDirectory(runDir, 0o700)
+}
+
+function launchSpec(deps: BootDependencies, spec: BootSpec, runDir: string, image: ImageObject, files: BootFiles, mac: string) {
+  const paths = workspacePaths(deps.dataDir, spec.workspaceId)
+  return {
+    installId: deps.installId,
+    workspaceId: spec.workspaceId,
+    bootId: spec.bootId,
+    runDir,
+    logDir: paths.logs,
+    lockPath: paths.lock,
+    uid: deps.uidBase + spec.slot,
+    cpus: spec.cpus,
+    memoryMib: spec.memoryMib,
+    ...files,
+    imagePath: image.rootfsPath,
+    diskPath: paths.disk,
+    mac,
+  }
+}
+
+/** Runs a step and notes how long it took, ms. */
+function timedStep({ step, clock }: Pick<BootDependencies, 'step' | 'clock'>, timings: Record<string, number>) {
+  return async <T>(name: string, fn: () => Promise<T>): Promise<T> => {
+    const began = clock.monotonic()
+    try {
+      return await step(`boot.${name}`, fn)
+    } finally {
+      timings[name] = Math.round((clock.monotonic() - began) * 10) / 10
+    }
+  }
+}
+
+/** A signal that aborts when the VM ends. */
+function gone(vm: Vm): AbortSignal {
+  const controller = new AbortController()
+  void vm.exited.then((exit) => controller.abort(new Error(`the virtual machine ended: ${exit.detail}`)))
+  return controller.signal
+}
+
+/** An aborted boot keeps its reason, a registered error its code; the rest is a VM that did not start, with what its console said last. */
+async function translate(error: unknown, signal: AbortSignal, logs: string, vm: Vm | undefined): Promise<unknown> {
+  if (signal.aborted) return signal.reason
+  if (error instanceof AlcoveError && error.code !== 'START_FAILED') return error
+  const storage = ['ENOSPC', 'EDQUOT'].includes(String((error as NodeJS.ErrnoException).code))
+  if (storage) return new AlcoveError('storage_full', { cause: error })
+  const console = vm ? await tailLog(logs, 'boot', 20).catch(() => '') : ''
+  return new AlcoveError('START_FAILED', {
+    message: `The virtual machine did not start: ${messageOf(error)}${console ? `\nLast lines of its console:\n${console}` : ''}`,
+    details: { console },
+    cause: error,
+  })
+}

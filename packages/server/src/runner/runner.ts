@@ -1,0 +1,85 @@
+/** What the control plane asks of a host. The local runner is the one implementation; a remote one may follow. */
+import type { GuestInfo, GuestStats } from '../guest/guest.ts'
+import type { VmExit } from '../vmm/driver.ts'
+import type { HostCapacity } from './host-capacity.ts'
+
+/** Everything a boot depends on; complete before the first side effect. */
+export interface BootSpec {
+  readonly workspaceId: string
+  readonly bootId: string
+  readonly cpus: number
+  readonly memoryMib: number
+  readonly diskMib: number
+  readonly imageDigest: string
+  readonly slot: number
+  readonly hostname: string
+  readonly allowInternet: boolean
+  /** Command given by the owner; `null` uses the image's own. A string is run by a shell. */
+  readonly cmd: readonly string[] | string | null
+  readonly env: readonly { readonly key: string; readonly value: string }[]
+  /** Whether the boot ends when the start command runs, and not already when the agent answers. */
+  readonly waitForInit: boolean
+  readonly keepLogs: boolean
+}
+
+/** A VM that runs. */
+export interface BootedVm {
+  readonly workspaceId: string
+  readonly bootId: string
+  readonly startedAt: number
+  /** Duration of each step, ms. */
+  readonly timings: Readonly<Record<string, number>>
+}
+
+/** What reads of a running VM return. */
+export interface VmReading {
+  readonly info: GuestInfo
+  readonly stats: GuestStats
+  /** Share of the VM's CPUs in use on the host since the last reading, percent. */
+  readonly cpuPercent: number
+  readonly rxBytes: number
+  readonly txBytes: number
+}
+
+/** A VM found on the host. */
+export interface FoundVm {
+  readonly workspaceId: string
+  readonly bootId: string
+}
+
+/** What this host offers. */
+export interface HostInfo extends HostCapacity {
+  readonly accel: 'kvm' | 'tcg'
+  readonly accelReason: string
+  readonly vmmVersion: string
+}
+
+/** Runs the VMs of one host. Every method is idempotent; names in `BootSpec` decide, not memory. */
+export interface Runner {
+  host(): Promise<HostInfo>
+  /** Address of the guest that holds a slot. */
+  addressOf(slot: number): string
+  /** Boots a VM; unwinds completely when it fails or `signal` aborts. @throws VM_UNAVAILABLE CREATE_FAILED storage_full */
+  boot(spec: BootSpec, signal: AbortSignal): Promise<BootedVm>
+  /** Shuts a VM down in order, by force after `graceMs`; takes down its network. Keeps disk and logs. */
+  shutdown(target: { readonly workspaceId: string; readonly slot: number | null }, graceMs: number): Promise<void>
+  /** Removes everything of a workspace: VM, network, disk, logs, directory. */
+  destroy(target: { readonly workspaceId: string; readonly slot: number | null }): Promise<void>
+  /** Takes up every live VM of this host that a known boot explains; returns them. */
+  adopt(known: readonly FoundVm[]): Promise<readonly FoundVm[]>
+  /** Workspaces that left anything on this host: process, tap, directory. */
+  inventory(): Promise<readonly string[]>
+  /** VMM processes of this installation, whether a row explains them or not. */
+  processes(): Promise<readonly FoundVm[]>
+  /** Live reading of a VM; `undefined` when it does not run or does not answer. */
+  read(workspaceId: string): Promise<VmReading | undefined>
+  logs(workspaceId: string, source: 'boot' | 'cmd', tailLines: number): Promise<string>
+  /** Changes the network rules of a running VM. */
+  updateNetwork(target: FoundVm & { readonly slot: number; readonly allowInternet: boolean }): Promise<void>
+  /** Repairs the rules of all VMs that this process holds, if somebody else changed them. */
+  verifyNetwork(): Promise<void>
+  /** Called once for each VM that ends without having been asked to. */
+  onExit(listener: (vm: FoundVm, exit: VmExit) => void): void
+  /** Lets go of all VMs without touching them. */
+  close(): void
+}

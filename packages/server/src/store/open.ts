@@ -1,0 +1,88 @@
+/** Opens the database: SQLite in a file, or PostgreSQL. */
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Kysely, type Dialect as KyselyDialect } from 'kysely'
+import type { Clock } from '../lib/clock.ts'
+import { fail } from '../lib/fail.ts'
+import { ensureDirectory } from '../lib/files.ts'
+import type { Logger } from '../lib/log.ts'
+import { isLostRace } from './database-error.ts'
+import { migrate } from './migrate.ts'
+import { postgresDialect } from './postgres.ts'
+import type { Dialect } from './prepared.ts'
+import type { Database, Queryable, Tx } from './schema.ts'
+import { sqliteDialect } from './sqlite.ts'
+
+export type { Queryable, Tx } from './schema.ts'
+
+/** The database of an installation. */
+export interface Store {
+  /** Runs each statement by itself. */
+  readonly db: Queryable
+  readonly dialect: Dialect
+  /**
+   * Runs `fn` in one transaction, again from its start when it lost against another one: `fn` must have no effect outside `tx`.
+   * On SQLite every other writer waits meanwhile, so `fn` must wait for nothing but `tx`.
+   * @throws service_unavailable storage_full
+   */
+  transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
+  /** Waits for open transactions, then closes. */
+  close(): Promise<void>
+}
+
+/** What {@link openStore} needs. */
+export interface OpenOptions {
+  /** `sqlite:/path/alcove.db` or `postgres://user:password@host/database`. */
+  readonly url: string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Opens the database, making it and bringing its schema up to date. @throws service_unavailable storage_full */
+export async function openStore(options: OpenOptions): Promise<Store> {
+  const { clock, log } = options
+  const { dialect, kysely } = await dialectFor(options)
+  const db = new Kysely<Database>({ dialect: kysely })
+  const transaction = <T>(fn: (tx: Tx) => Promise<T>) => runTransaction(db, clock, log, fn)
+  try {
+    const version = await migrate({ dialect, transaction })
+    log.debug({ dialect, version }, 'database open')
+  } catch (error) {
+    await db.destroy()
+    throw error
+  }
+  return { db, dialect, transaction, close: () => db.destroy() }
+}
+
+async function dialectFor({ url, clock, log }: OpenOptions): Promise<{ dialect: Dialect; kysely: KyselyDialect }> {
+  if (/^postgres(ql)?:\/\//.test(url)) return { dialect: 'postgres', kysely: postgresDialect({ url, log }) }
+  const path = /^sqlite:(\/.+)$/.exec(url)?.[1]
+  if (path === undefined) fail('validation_error', { message: 'The database URL must be sqlite:/absolute/path or postgres://…' })
+  await makeFile(path)
+  return { dialect: 'sqlite', kysely: sqliteDialect({ path, clock }) }
+}
+
+/** Makes the file, readable by us alone, before SQLite makes it readable by everybody; WAL and shared memory take over its mode. */
+async function makeFile(path: string): Promise<void> {
+  await ensureDirectory(dirname(path))
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+  await file.close()
+}
+
+/** Runs of one transaction before giving up. */
+const maxRuns = 10
+
+async function runTransaction<T>(db: Queryable, clock: Clock, log: Logger, fn: (tx: Tx) => Promise<T>): Promise<T> {
+  for (let run = 1; ; run++) {
+    try {
+      // What must not change in between is locked by name (`lockAccount`), so each statement may see the newest rows.
+      return await db.transaction().setIsolationLevel('read committed').execute(fn)
+    } catch (error) {
+      if (!isLostRace(error) || run >= maxRuns) throw error
+      log.debug({ err: error, run }, 'transaction lost a race; running it again')
+      // Full jitter under a ceiling that doubles from 10 to 640 ms.
+      await clock.sleep(Math.random() * 10 * 2 ** Math.min(run, 6))
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** What the kernel says of processes. @see proc(5) */
+import { readdir, readFile } from 'node:fs/promises'
+
+/** A process that lives; one that only waits to be reaped does not count. */
+export interface LiveProcess {
+  readonly pid: number
+  readonly ppid: number
+  /** Process id of the session's leader. */
+  readonly session: number
+  /** CPU time of all threads, ticks of 10 ms. */
+  readonly cpuTicks: number
+  /** Start time since the host's boot, ticks of 10 ms. */
+  readonly startTicks: number
+}
+
+/** ns in a tick of `/proc/PID/stat`: USER_HZ is 100 on every x86 Linux. */
+export const nsPerTick = 10_000_000
+
+/** States of a process that is over: zombie (`Z`) and dead (`X`, `x`). Reaping can take its parent seconds. */
+const overStates = new Set(['Z', 'X', 'x'])
+
+/** The process `pid` if it lives. */
+export async function findProcess(pid: number): Promise<LiveProcess | undefined> {
+  const text = await readOrGone(`/proc/${pid}/stat`)
+  return text === undefined ? undefined : parseStat(text)
+}
+
+/** Start time of a process, also of one that waits to be reaped. */
+export async function findStartTicks(pid: number): Promise<number | undefined> {
+  const text = await readOrGone(`/proc/${pid}/stat`)
+  return text === undefined ? undefined : fieldsOf(text).startTicks
+}
+
+/** Reads the content of `/proc/PID/stat`; `undefined` for a process that is over. */
+export function parseStat(text: string): LiveProcess | undefined {
+  const { state, ...process } = fieldsOf(text)
+  return overStates.has(state) ? undefined : process
+}
+
+function fieldsOf(text: string): LiveProcess & { readonly state: string } {
+  const pid = Number.parseInt(text, 10)
+  // The second field is the program's name in parentheses and may hold anything, also blanks and parentheses.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const field = (number: number) => Number(fields[number - 3])
+  return { state: fields[0] ?? 'X', pid, ppid: field(4), session: field(6), cpuTicks: field(14) + field(15), startTicks: field(22) }
+}
+
+/** Arguments a process was started with; empty when it is gone. */
+export async function readCommandLine(pid: number): Promise<readonly string[]> {
+  const text = await readOrGone(`/proc/${pid}/cmdline`)
+  return text ? text.replace(/\0$/, '').split('\0') : []
+}
+
+/** Pids of all processes of the host. */
+export async function listPids(): Promise<readonly number[]> {
+  return (await readdir('/proc')).filter((name) => /^[1-9][0-9]*$/.test(name)).map(Number)
+}
+
+/** The live processes of a session. */
+export async function listSession(session: number): Promise<readonly LiveProcess[]> {
+  const found = await Promise.all((await listPids()).map(findProcess))
+  return found.filter((process) => process?.session === session) as LiveProcess[]
+}
+
+/** Id of this boot of the host. */
+export async function readHostBootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+}
+
+async function readOrGone(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    // ESRCH: it ended between open and read.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}

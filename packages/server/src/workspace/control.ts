@@ -1,0 +1,57 @@
+/** What every action of the control plane uses. */
+import type { ImageStore } from '../image/images.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Runner } from '../runner/runner.ts'
+import type { Store } from '../store/open.ts'
+import type { Plans } from '../tenancy/plans.ts'
+import type { Mailboxes } from './mailbox.ts'
+
+/** Times of the control plane, ms. */
+export interface ControlTimes {
+  /** How long a create, start or restart waits for its outcome before it answers with what there is. */
+  readonly answerBudgetMs: number
+  /** Time by which a moving status must have ended. */
+  readonly moveDeadlineMs: number
+  /** Time a guest has to end its processes before the VM is killed. */
+  readonly stopGraceMs: number
+  /** Time a released address rests before it is given away again. */
+  readonly slotRestMs: number
+}
+
+/** Images by the names that requests use. */
+export interface ImageNames {
+  /** Catalogue id of an id or reference; `undefined` when the catalogue has neither. */
+  resolve(name: string): string | undefined
+}
+
+/** The control plane's dependencies. */
+export interface Control {
+  readonly store: Store
+  readonly runner: Runner
+  readonly images: ImageStore
+  readonly imageNames: ImageNames
+  readonly plans: Plans
+  /** Ids that `proxy_assignment_id` may name. */
+  readonly proxyIds: ReadonlySet<number>
+  readonly times: ControlTimes
+  readonly mailboxes: Mailboxes
+  /** Told how each boot ended and how long it took, ms. */
+  readonly observeBoot: (outcome: 'running' | 'failed', durationMs: number) => void
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Waits for an outcome as long as an answer may take; `undefined` when it takes longer. */
+export async function within<T>({ clock, times }: Pick<Control, 'clock' | 'times'>, outcome: Promise<T>): Promise<T | undefined> {
+  const done = new AbortController()
+  const late = clock.sleep(times.answerBudgetMs, done.signal).then(
+    () => undefined,
+    () => undefined,
+  )
+  try {
+    return await Promise.race([outcome, late])
+  } finally {
+    done.abort()
+  }
+}

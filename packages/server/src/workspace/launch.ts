@@ -1,0 +1,120 @@
+/** From a row that says `creating` or `starting` to a VM that runs: image, boot, and the move to `running`. */
+import type { Config, Provisioning } from '@alcove/contract'
+import { AlcoveError, messageOf } from '../lib/fail.ts'
+import type { BootSpec } from '../runner/runner.ts'
+import * as slots from '../store/slots.ts'
+import type { WorkspaceRow } from '../store/workspaces.ts'
+import * as workspaces from '../store/workspaces.ts'
+import type { Control } from './control.ts'
+import { transition } from './lifecycle.ts'
+
+/** Boots the VM of a row and moves it to `running`. The row is as it was when this fails; the caller decides what becomes of it. */
+export async function launch(control: Control, row: WorkspaceRow, actor: string, signal: AbortSignal): Promise<WorkspaceRow> {
+  const { store, runner, clock } = control
+  const digest = await pinImage(control, row, signal)
+  const slot = await slots.find(store.db, row.id)
+  const bootId = row.boot_id
+  if (slot === undefined || bootId === null) throw new Error(`${row.id} has no slot or no boot`)
+  await note(control, row, 'starting', 'Starting the virtual machine.')
+  const booted = await observed(control, () => runner.boot(bootSpec(row, bootId, digest, slot), signal))
+  const running = await store.transaction((tx) =>
+    transition(
+      tx,
+      row,
+      {
+        from: row.status === 'creating' ? ['creating'] : ['starting'],
+        to: 'running',
+        bootId: row.boot_id,
+        actor,
+        reason: 'the virtual machine runs',
+        patch: { started_at: booted.startedAt, timings: booted.timings, booted_config: row.config, provisioning: null, failure: null, deadline_at: null },
+      },
+      clock.now(),
+    ),
+  )
+  if (running) return running
+  // The row went another way while the VM booted: the VM must not outlive that.
+  await runner.shutdown({ workspaceId: row.id, slot }, 0)
+  throw signal.aborted ? signal.reason : new AlcoveError('conflict', { message: 'The workspace was changed while it started.' })
+}
+
+async function observed<T>({ clock, observeBoot }: Control, boot: () => Promise<T>): Promise<T> {
+  const began = clock.monotonic()
+  let outcome: 'running' | 'failed' = 'failed'
+  try {
+    const booted = await boot()
+    outcome = 'running'
+    return booted
+  } finally {
+    observeBoot(outcome, clock.monotonic() - began)
+  }
+}
+
+/** What the runner needs to know of a row. */
+export function bootSpec(row: Pick<WorkspaceRow, 'id' | 'name' | 'config'>, bootId: string, imageDigest: string, slot: number): BootSpec {
+  const config: Config = row.config
+  return {
+    workspaceId: row.id,
+    bootId,
+    cpus: config.cpus,
+    memoryMib: config.memory_mb,
+    diskMib: config.writable_size_mb,
+    imageDigest,
+    slot,
+    hostname: hostname(row),
+    allowInternet: config.network_config.allow_internet,
+    cmd: config.cmd ?? null,
+    env: config.env,
+    waitForInit: config.wait_for_init,
+    keepLogs: config.keep_logs,
+  }
+}
+
+/** The failure of a start as a row keeps it. */
+export function failureOf(error: unknown, at: number): { code: string; message: string; at: number } {
+  return { code: error instanceof AlcoveError ? error.code : 'START_FAILED', message: messageOf(error).slice(0, 4000), at }
+}
+
+/** Digest the workspace is pinned to; the first launch pins it, and builds the image if it is not there yet. */
+async function pinImage(control: Control, row: WorkspaceRow, signal: AbortSignal): Promise<string> {
+  if (row.image_digest !== null) return row.image_digest
+  await note(control, row, 'preparing', `Preparing the image ${row.image}.`)
+  let message = ''
+  const image = await control.images.ensure(row.image_id, {
+    signal,
+    onProgress: (progress) => {
+      if (progress.message === message) return
+      message = progress.message
+      note(control, row, 'preparing', message).catch((error) => control.log.warn({ workspaceId: row.id, reason: messageOf(error) }, 'could not store progress'))
+    },
+  })
+  await control.store.transaction((tx) => workspaces.update(tx, row.id, { image_digest: image.digest }, control.clock.now()))
+  return image.digest
+}
+
+/** Stores how far the first launch has come; later ones are told by the status alone. */
+async function note(control: Control, row: WorkspaceRow, phase: Provisioning['phase'], message: string): Promise<void> {
+  if (row.status !== 'creating') return
+  const now = control.clock.now()
+  const at = new Date(now).toISOString()
+  const provisioning: Provisioning = {
+    state: 'running',
+    phase,
+    message,
+    error: null,
+    created_at: new Date(row.created_at).toISOString(),
+    updated_at: at,
+    completed_at: null,
+  }
+  await control.store.transaction((tx) => workspaces.compareAndSet(tx, { id: row.id, from: ['creating'], bootId: row.boot_id }, { provisioning }, now))
+}
+
+/** A host name of the workspace's name where it has one that fits, else its id. */
+function hostname(row: Pick<WorkspaceRow, 'id' | 'name'>): string {
+  const label = row.name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]+/g, '-')
+    .slice(0, 63)
+    .replaceAll(/^-+|-+$/g, '')
+  return label || row.id.replace('_', '-')
+}
