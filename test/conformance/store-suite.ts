@@ -82,7 +82,7 @@ export function storeSuite(context: () => { readonly store: Store; readonly url:
     const pages = [1, 2, 3].map((page) => workspaces.listPage(db, { accountId, page, limit: 10 }))
     const read = await Promise.all(pages)
     assert.deepEqual(
-      read.flatMap(({ rows }) => rows.map((row) => row.id)),
+      read.flatMap(({ heads }) => heads.map((head) => head.id)),
       newestFirst,
     )
     assert.deepEqual(
@@ -91,9 +91,9 @@ export function storeSuite(context: () => { readonly store: Store; readonly url:
     )
     const filtered = await workspaces.listPage(db, { accountId, page: 1, limit: 100, mode: 'permanent', status: 'running' })
     assert.equal(filtered.total, made.filter((row) => row.mode === 'permanent' && row.status === 'running').length)
-    assert.equal(filtered.rows.length, filtered.total)
+    assert.equal(filtered.heads.length, filtered.total)
     assert.equal((await workspaces.listPage(db, { accountId, page: 1, limit: 2, namespace: 'few' })).total, 3)
-    assert.deepEqual(await workspaces.listPage(db, { accountId, page: 1_000_000_000, limit: 100 }), { rows: [], total: 25 })
+    assert.deepEqual(await workspaces.listPage(db, { accountId, page: 1_000_000_000, limit: 100 }), { heads: [], total: 25 })
   })
 
   test('the total of the list follows every insert and removal, committed or not, at once or not', async () => {

@@ -6,6 +6,7 @@ import { createApi } from '../../packages/server/src/api/create-api.ts'
 import { systemClock } from '../../packages/server/src/lib/clock.ts'
 import { createLogger } from '../../packages/server/src/lib/log.ts'
 import { createAuthenticator } from '../../packages/server/src/tenancy/api-keys.ts'
+import type { PlanInput } from '../../packages/server/src/tenancy/plans.ts'
 import { createWorld, type Plane, type World } from './control.ts'
 
 /** A listening server and the world under it. */
@@ -15,12 +16,12 @@ export interface ApiWorld {
   readonly plane: Plane
 }
 
-/** Starts it; it ends with the test. */
-export async function startApiWorld(t: Pick<TestContext, 'after'>): Promise<ApiWorld> {
+/** Starts it, with these plans besides the built-in ones; it ends with the test. */
+export async function startApiWorld(t: Pick<TestContext, 'after'>, plans: Record<string, PlanInput> = {}): Promise<ApiWorld> {
   // Hooks run in the order in which they were added: the server must be gone before its database.
   let close = async () => {}
   t.after(() => close())
-  const world = await createWorld(t)
+  const world = await createWorld(t, plans)
   const plane = await world.plane()
   const { authenticate } = createAuthenticator({ store: world.store, clock: systemClock })
   const app = createApi({ workspaces: plane.workspaces, authenticate, log: createLogger('silent'), metrics: new Registry(), version: '0.0.0' })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createCatalogue } from '../../packages/server/src/catalog/catalogue.ts'
 import type { ImageObject, ImageStore } from '../../packages/server/src/image/images.ts'
-import { systemClock } from '../../packages/server/src/lib/clock.ts'
+import { type Clock, systemClock } from '../../packages/server/src/lib/clock.ts'
 import { createLogger } from '../../packages/server/src/lib/log.ts'
 import { openStore, type Store } from '../../packages/server/src/store/open.ts'
 import { createKey } from '../../packages/server/src/tenancy/api-keys.ts'
@@ -52,7 +52,7 @@ export interface World {
   readonly dataDir: string
   principal(plan?: string): Promise<Principal>
   credentials(account: string, plan?: string): Promise<{ accountId: string; clientId: string; clientSecret: string }>
-  plane(times?: Partial<Control['times']>): Promise<Plane>
+  plane(times?: Partial<Control['times']>, clock?: Clock): Promise<Plane>
 }
 
 /** Makes a world that is removed after the test. */
@@ -75,7 +75,7 @@ export async function createWorld(t: Pick<TestContext, 'after'>, plans: Record<s
       const key = await credentials(`account-${++accounts}`, plan)
       return { accountId: key.accountId, keyId: key.clientId, plan: plan ?? 'enterprise' }
     },
-    async plane(times = {}) {
+    async plane(times = {}, clock = systemClock) {
       const runner = host.runner()
       const catalogue = createCatalogue({ version: 1, categories: [{ id: 'os', label: 'OS' }], images: [entry('busybox'), entry('node-20')] }, images)
       const control: Control = {
@@ -88,10 +88,10 @@ export async function createWorld(t: Pick<TestContext, 'after'>, plans: Record<s
         times: { answerBudgetMs: 10_000, moveDeadlineMs: 60_000, stopGraceMs: 1_000, slotRestMs: 0, ...times },
         mailboxes: new Mailboxes(),
         observeBoot: () => {},
-        clock: systemClock,
+        clock,
         log,
       }
-      runner.onExit((vm, exit) => void handleExit(control, vm, exit).catch(() => {}))
+      runner.onExit((vm, end) => void handleExit(control, vm, end).catch(() => {}))
       const tokens = await createWorkspaceTokens({ keyPath: join(dataDir, 'token.key'), issuer: 'test', clock: systemClock })
       return { control, workspaces: createWorkspaces({ ...control, tokens, catalogue }), reconciler: createReconciler(control), abandon: () => runner.close() }
     },

@@ -1,8 +1,7 @@
 /** A host in memory: what it holds outlives the runners that are made on it, as VMs outlive the daemon. Passes the runner suite. */
 import { AlcoveError } from '../../packages/server/src/lib/fail.ts'
 import { slotNames } from '../../packages/server/src/network/slots.ts'
-import type { BootSpec, FoundVm, Runner, VmReading } from '../../packages/server/src/runner/runner.ts'
-import type { VmExit } from '../../packages/server/src/vmm/driver.ts'
+import type { Adoption, BootSpec, FoundVm, Runner, VmEnd, VmHealth, VmReading } from '../../packages/server/src/runner/runner.ts'
 
 interface Machine {
   readonly spec: BootSpec
@@ -16,6 +15,10 @@ export interface Knobs {
   onBoot?: ((spec: BootSpec, signal: AbortSignal) => Promise<void>) | undefined
   /** Called before a VM is shut down. */
   onShutdown?: (() => Promise<void>) | undefined
+  /** What adoption says of every VM, instead of the truth. */
+  adopts?: Adoption['state'] | undefined
+  /** How every VM is doing. */
+  health?: VmHealth['state'] | undefined
 }
 
 /** A host that can be given to one runner after the other. */
@@ -26,14 +29,14 @@ export class MemoryHost {
   readonly knobs: Knobs = {}
   /** Boots that succeeded, in order. */
   readonly boots: BootSpec[] = []
-  readonly #listeners = new Map<Runner, ((vm: FoundVm, exit: VmExit) => void)[]>()
+  readonly #listeners = new Map<Runner, ((vm: FoundVm, end: VmEnd) => void)[]>()
 
   /** Ends a VM as if it had died. */
-  crash(workspaceId: string, exit: VmExit = { cause: 'killed', detail: 'killed by SIGKILL' }): void {
+  crash(workspaceId: string, end: VmEnd = { reason: 'The virtual machine ended unexpectedly: killed by SIGKILL', failure: 'vm_exited' }): void {
     const machine = this.machines.get(workspaceId)
     if (!machine) throw new Error(`${workspaceId} does not run`)
     this.machines.delete(workspaceId)
-    for (const listener of [...this.#listeners.values()].flat()) listener({ workspaceId, bootId: machine.spec.bootId }, exit)
+    for (const listener of [...this.#listeners.values()].flat()) listener({ workspaceId, bootId: machine.spec.bootId }, end)
   }
 
   runner(): Runner {
@@ -60,7 +63,9 @@ export class MemoryHost {
         host.machines.delete(workspaceId)
         host.traces.delete(workspaceId)
       },
-      adopt: async (known) => known.filter(({ workspaceId, bootId }) => host.machines.get(workspaceId)?.spec.bootId === bootId),
+      prepare: async () => {},
+      adopt: async (known) =>
+        known.map((vm) => ({ ...vm, state: host.knobs.adopts ?? (host.machines.get(vm.workspaceId)?.spec.bootId === vm.bootId ? 'held' : 'gone') })),
       inventory: async () => [...new Set([...host.traces, ...host.machines.keys()])],
       processes: async () => [...host.machines.values()].map(({ spec }) => ({ workspaceId: spec.workspaceId, bootId: spec.bootId })),
       async read(workspaceId) {
@@ -72,7 +77,11 @@ export class MemoryHost {
         const machine = host.machines.get(target.workspaceId)
         if (machine?.spec.bootId === target.bootId) machine.allowInternet = target.allowInternet
       },
-      verifyNetwork: async () => {},
+      async verifyNetwork(wanted) {
+        for (const target of wanted) await runner.updateNetwork(target)
+      },
+      checkHealth: async () =>
+        [...host.machines.values()].map(({ spec: { workspaceId, bootId } }) => ({ workspaceId, bootId, state: host.knobs.health ?? 'ok' })),
       onExit(listener) {
         host.#listeners.set(runner, [...(host.#listeners.get(runner) ?? []), listener])
       },

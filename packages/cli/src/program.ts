@@ -1,4 +1,5 @@
 /** The list of client commands, and the help that also names those of the server. */
+import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { createCommand } from './commands/create.ts'
 import { detailsCommand } from './commands/details.ts'
@@ -18,6 +19,7 @@ export function createProgram(context: Context): Command {
   const program = new Command('alcove')
     .description('Workspaces: isolated micro-VMs with their own kernel, disk, network and limits.')
     .usage('COMMAND [OPTIONS]')
+    .version(version, '-V, --version', 'print the version')
     .commandsGroup('Workspaces:')
     .helpCommand(false)
     .showSuggestionAfterError()
@@ -43,12 +45,14 @@ export function createProgram(context: Context): Command {
   return program
 }
 
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+
 const serverCommands = `
 Server commands, run on the machine that hosts the VMs:
   serve                     run the daemon in the foreground
   key create                make an API key
   config show               print every setting and where it came from
-  host                      show what this host offers to VMs
+  host clean                remove the network of an installation from the host
   doctor                    check each requirement and print the fix
 
 Credentials: flags, else ALCOVE_URL, ALCOVE_CLIENT_ID and ALCOVE_CLIENT_SECRET, else

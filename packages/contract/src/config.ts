@@ -80,7 +80,7 @@ export const ConfigInput = closed(
       Type.Integer({ minimum: limits.writable_size_mb.min, maximum: limits.writable_size_mb.max, description: 'Another name of `writable_size_mb`.' }),
     ),
     ttl: Type.Optional(
-      Type.Union([Type.String({ pattern: durationPattern }), Type.Integer({ minimum: 1, maximum: 9_999_999_999 })], {
+      Type.Union([Type.String({ pattern: durationPattern, examples: ['30m', '1h', '7d'] }), Type.Integer({ minimum: 1, maximum: 9_999_999_999 })], {
         description: 'Time to live: `30m`, `1h`, `24h`, `7d`, or seconds. Has an effect in temporary mode only.',
       }),
     ),

@@ -42,7 +42,15 @@ export const commonErrors = [
   'service_unavailable',
 ] as const satisfies ErrorCode[]
 
-const bootErrors = ['RUNNING_POOL_REACHED', 'VM_UNAVAILABLE', 'IMAGE_UNAVAILABLE', 'START_FAILED', 'conflict', 'storage_full'] as const satisfies ErrorCode[]
+const bootErrors = [
+  'RUNNING_POOL_REACHED',
+  'VM_UNAVAILABLE',
+  'IMAGE_UNAVAILABLE',
+  'START_FAILED',
+  'STOP_FAILED',
+  'conflict',
+  'storage_full',
+] as const satisfies ErrorCode[]
 const params = ws.WorkspaceParams
 
 export const operations = {
@@ -122,7 +130,7 @@ export const operations = {
     params,
     status: 200,
     answer: ws.DetailsAnswer,
-    errors: [],
+    errors: ['VM_UNAVAILABLE'],
   },
   updateWorkspace: {
     method: 'PUT',
@@ -133,7 +141,16 @@ export const operations = {
     body: ws.UpdateBody,
     status: 200,
     answer: ws.UpdateAnswer,
-    errors: ['INVALID_NAME_LENGTH', 'INVALID_CONFIG', 'RESOURCE_NOT_ALLOWED', 'POOL_LIMIT_REACHED', 'RUNNING_POOL_REACHED', 'conflict'],
+    errors: [
+      'INVALID_NAME_LENGTH',
+      'INVALID_CONFIG',
+      'RESOURCE_NOT_ALLOWED',
+      'POOL_LIMIT_REACHED',
+      'RUNNING_POOL_REACHED',
+      'VM_UNAVAILABLE',
+      'conflict',
+      'storage_full',
+    ],
   },
   deleteWorkspace: {
     method: 'DELETE',
@@ -143,7 +160,7 @@ export const operations = {
     params,
     status: 200,
     answer: ws.DeleteAnswer,
-    errors: ['STOP_FAILED'],
+    errors: ['STOP_FAILED', 'storage_full'],
   },
   startWorkspace: {
     method: 'POST',
@@ -165,7 +182,7 @@ export const operations = {
     params,
     status: 200,
     answer: ws.WorkspaceAnswer,
-    errors: ['conflict', 'STOP_FAILED'],
+    errors: ['conflict', 'STOP_FAILED', 'storage_full'],
   },
   restartWorkspace: {
     method: 'POST',
@@ -175,7 +192,7 @@ export const operations = {
     params,
     status: 200,
     answer: ws.WorkspaceAnswer,
-    errors: [...bootErrors, 'STOP_FAILED'],
+    errors: bootErrors,
   },
   getWorkspaceLogs: {
     method: 'GET',

@@ -18,6 +18,7 @@ export interface Schema {
   readonly minLength?: number
   readonly maxLength?: number
   readonly pattern?: string
+  readonly examples?: readonly unknown[]
   readonly default?: unknown
 }
 

@@ -24,6 +24,8 @@ export const Provisioning = Type.Object(
 )
 export type Provisioning = Static<typeof Provisioning>
 
+const failureCodes = 'Error code that a start ended with, or `vm_exited`, `guest_panic`, `init_failed`; of a running VM `vm_paused` or `vm_unresponsive`.'
+
 const workspaceProperties = {
   id: Type.String({ description: '`ws_` and 12 lowercase letters or digits.' }),
   name: Type.String(),
@@ -42,7 +44,7 @@ const workspaceProperties = {
     is_running: Type.Boolean(),
     user_requested_stop: Type.Boolean(),
     ready: Type.Boolean(),
-    failure: Type.Optional(Type.Object({ code: Type.String(), message: Type.String(), at: timestamp('When it happened.') })),
+    failure: Type.Optional(Type.Object({ code: Type.String({ description: failureCodes }), message: Type.String(), at: timestamp('When it happened.') })),
     restart_required: Type.Optional(Type.Boolean({ description: 'Whether stored settings wait for the next start.' })),
   }),
   access: Type.Object({ ssh_enabled: Type.Boolean() }),
@@ -165,12 +167,14 @@ export type ImagesQuery = Static<typeof ImagesQuery>
 export const StartBody = Type.Object({ force: Type.Optional(Type.Boolean({ default: false, description: 'Start anew even if it is thought to run.' })) })
 
 export const WorkspaceAnswer = answer({ workspace: Workspace })
+export type WorkspaceAnswer = Static<typeof WorkspaceAnswer>
 export const UpdateAnswer = answer({
   workspace: Workspace,
   restart_required: Type.Boolean({ description: 'Whether a changed setting waits for the next start.' }),
 })
 export const DetailsAnswer = answer({ workspace: WorkspaceDetails })
 export const ListAnswer = answer({ workspaces: Type.Array(Workspace), total: Type.Integer(), page: Type.Integer(), limit: Type.Integer() })
+export type ListAnswer = Static<typeof ListAnswer>
 export const DeleteAnswer = answer({ message: Type.String() })
 export const StatsAnswer = answer({ stats: Stats })
 export const LogsAnswer = answer({ logs: Type.String(), source: Type.Enum(['boot', 'cmd']) })

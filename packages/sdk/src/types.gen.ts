@@ -275,6 +275,7 @@ export interface Workspace {
     user_requested_stop: boolean
     ready: boolean
     failure?: {
+      /** Error code that a start ended with, or `vm_exited`, `guest_panic`, `init_failed`; of a running VM `vm_paused` or `vm_unresponsive`. */
       code: string
       message: string
       /** When it happened. ISO 8601, UTC. */
@@ -374,6 +375,7 @@ export interface WorkspaceDetails {
     user_requested_stop: boolean
     ready: boolean
     failure?: {
+      /** Error code that a start ended with, or `vm_exited`, `guest_panic`, `init_failed`; of a running VM `vm_paused` or `vm_unresponsive`. */
       code: string
       message: string
       /** When it happened. ISO 8601, UTC. */

@@ -17,7 +17,7 @@ import type { Logger } from './lib/log.ts'
 import { failpointStep } from './lib/step.ts'
 import { createNetwork } from './network/kernel-network.ts'
 import { createBootFiles } from './runner/boot-files.ts'
-import { readHostCapacity } from './runner/host-capacity.ts'
+import { readAvailableMemory, readHostCapacity } from './runner/host-capacity.ts'
 import { createLocalRunner } from './runner/local-runner.ts'
 import type { Runner } from './runner/runner.ts'
 import * as meta from './store/meta.ts'
@@ -79,6 +79,7 @@ export async function composeHost(config: Config, store: Store, clock: Clock, lo
     cacheDir: join(cacheDir, 'images'),
     recipesDir: imagesDir,
     catalogue: catalogueFile,
+    buildEnv: config.buildEnv,
     step,
     clock,
     log,
@@ -91,6 +92,7 @@ export async function composeHost(config: Config, store: Store, clock: Clock, lo
     bootFiles,
     uidBase,
     bootTimeoutMs: config.bootTimeoutSeconds * 1000,
+    availableMemoryMib: readAvailableMemory,
     vmm,
     images,
     disks,
@@ -128,8 +130,8 @@ export async function composeServer(config: Config, store: Store, clock: Clock, 
     clock,
     log,
   }
-  host.runner.onExit((vm, exit) => {
-    handleExit(control, vm, exit).catch((error) => log.error({ workspaceId: vm.workspaceId, err: error }, 'could not settle the end of a virtual machine'))
+  host.runner.onExit((vm, end) => {
+    handleExit(control, vm, end).catch((error) => log.error({ workspaceId: vm.workspaceId, err: error }, 'could not settle the end of a virtual machine'))
   })
   const tokens = await createWorkspaceTokens({ keyPath: join(config.dataDir, 'token.key'), issuer: `alcove:${host.installId}`, clock })
   const authenticator = createAuthenticator({ store, clock })

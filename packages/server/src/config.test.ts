@@ -156,3 +156,9 @@ test('config show prints every value with its origin and no secret', async (t) =
   assert.match(shown, /^outboundProxies = .*# .*alcove\.yaml:1$/m)
   assert.match(shown, /^logLevel = "info" {2}# default$/m)
 })
+
+test('builds see proxies and certificates of the environment, and nothing else of it', async () => {
+  const proxies = { https_proxy: 'http://proxy:3128', NO_PROXY: 'localhost', npm_config_cafile: '/etc/ca.pem' }
+  const { buildEnv } = await loadConfig({ env: { ...env, ...proxies, AWS_SECRET_ACCESS_KEY: 'secret', npm_config__auth: 'secret', HTTP_PROXY: '' } })
+  assert.deepEqual(buildEnv, proxies)
+})

@@ -19,6 +19,8 @@ export { type ConfigEntry, configEntries, renderConfig } from './config/render.t
 export interface Config extends Readonly<Settings> {
   /** Failpoints by step; empty but in tests. */
   readonly failpoints: Failpoints
+  /** Proxies and certificates of this host, for the programs that fetch packages. */
+  readonly buildEnv: Readonly<Record<string, string>>
   /** The file that was read; `null` when none was named. */
   readonly configPath: string | null
   /** Where each value came from, by key. */
@@ -71,7 +73,7 @@ export async function loadConfig({ overrides = {}, env = process.env, configPath
   const failpoints = readFailpoints(env, mistakes)
   if (failpoints.size > 0) origins.set('failpoints', 'environment ALCOVE_FAILPOINTS')
   if (mistakes.length > 0) throw new ConfigError(mistakes)
-  return { ...settings, failpoints, configPath: path ?? null, origins }
+  return { ...settings, failpoints, buildEnv: buildEnvironment(env), configPath: path ?? null, origins }
 }
 
 /** Flag and variable of each setting that has them. */
@@ -159,6 +161,13 @@ function checkPlans(settings: Settings, origins: ReadonlyMap<string, string>, pl
   const names = [...Object.keys(builtIn), ...Object.keys(settings.plans)]
   if (names.includes(settings.defaultPlan)) return
   mistakes.push(`${origins.get('defaultPlan')}: defaultPlan must be one of ${names.join(', ')}${suggestion(settings.defaultPlan, names)}`)
+}
+
+/** What package managers take from the environment. Nothing else of it reaches them. */
+const buildVariable = /^(https?_proxy|no_proxy|ssl_cert_file|node_extra_ca_certs|npm_config_(registry|cafile|https?_proxy|proxy|noproxy))$/i
+
+function buildEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value && buildVariable.test(name) ? [[name, value]] : [])))
 }
 
 const failpointActions = ['error', 'kill', 'hang', 'twice'] as const satisfies readonly FailpointAction[]

@@ -27,7 +27,13 @@ function tryLock(path: string): (() => void) | undefined {
   const db = new Sqlite(path, { timeout: 0 })
   try {
     db.exec('begin exclusive')
-    return () => db.close()
+    const release = () => {
+      process.off('exit', release)
+      db.close()
+    }
+    // Also keeps the database from being collected, and the lock with it, when the caller forgets how to release it.
+    process.on('exit', release)
+    return release
   } catch (error) {
     db.close()
     if (String((error as { code?: string }).code).startsWith('SQLITE_BUSY')) return undefined

@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import type { Config } from './config.ts'
 import { messageOf } from './lib/fail.ts'
 import { run } from './lib/subprocess.ts'
+import { readArtifacts } from './runner/boot-files.ts'
 
 /** Outcome of one check. */
 export interface DoctorCheck {
@@ -82,15 +83,18 @@ function tool(program: string, fix: string): Requirement {
 }
 
 async function artifacts(path: string): Promise<string> {
-  const { kernel, initrd } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
-  for (const file of [kernel, initrd]) await access(String(file), constants.R_OK)
+  const { kernel, initrd } = await readArtifacts(path)
+  for (const file of [kernel, initrd]) await access(file, constants.R_OK)
   return path
 }
 
 /** What the daemon found out by booting a guest; told, not tried again. */
 async function accelerator(dataDir: string): Promise<string> {
   const text = await readFile(`${dataDir}/accel.json`, 'utf8').catch(() => undefined)
-  if (text !== undefined) return text.trim()
+  if (text !== undefined) {
+    const { accel, reason } = JSON.parse(text) as Record<string, unknown>
+    return `${accel}: ${String(reason).split('\n', 1)[0]}`
+  }
   return (await access('/dev/kvm').then(
     () => true,
     () => false,

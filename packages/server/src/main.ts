@@ -1,5 +1,5 @@
 /** Host commands: `serve`, `key`, `config`, `doctor`, `host`. Client commands are the CLI's. */
-import { Command } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { version } from './compose.ts'
 import { ConfigError, configEntries, loadConfig, type Overrides, renderConfig } from './config.ts'
 import { doctor } from './doctor.ts'
@@ -12,7 +12,7 @@ import { serve } from './serve.ts'
 const print = (text: string) => void process.stdout.write(text)
 const printJson = (value: unknown) => print(`${JSON.stringify(value, undefined, 2)}\n`)
 
-const program = new Command('alcove').description('Host commands of Alcove').version(version).showHelpAfterError()
+const program = new Command('alcove').description('Host commands of Alcove').version(version).showHelpAfterError().exitOverride()
 
 /** Adds the flags that every host command has; they go before environment and file. */
 function withConfig(command: Command): Command {
@@ -76,7 +76,7 @@ withConfig(program.command('doctor'))
     process.exitCode = report.ok ? 0 : 1
   })
 
-const host = program.command('host').description('what this host runs')
+const host = program.command('host').description('what this installation keeps on the host')
 withConfig(host.command('clean'))
   .description('remove the network of this installation from the host; needs the daemon to be stopped')
   .action(async (flags: Flags) => {
@@ -86,7 +86,10 @@ withConfig(host.command('clean'))
 try {
   await program.parseAsync()
 } catch (error) {
+  // Commander has said what was wrong.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
   const code = error instanceof AlcoveError ? ` (${error.code})` : ''
   process.stderr.write(`alcove: ${messageOf(error)}${code}\n`)
-  process.exit(error instanceof ConfigError ? 2 : 1)
+  const isUsage = error instanceof ConfigError || (error instanceof AlcoveError && error.code === 'validation_error')
+  process.exit(isUsage ? 2 : 1)
 }

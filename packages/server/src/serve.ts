@@ -1,13 +1,14 @@
 /** The daemon: lock, compose, listen, recover, go on until a signal. */
 
 import { composeServer, composeStore, type Server, version } from './compose.ts'
-import type { Config, Listener } from './config.ts'
+import type { Config } from './config.ts'
 import { ensureDataDir } from './config.ts'
 import { ensureCredentialsFile } from './credentials-file.ts'
 import { takeDaemonLock } from './daemon-lock.ts'
 import type { Clock } from './lib/clock.ts'
 import { messageOf } from './lib/fail.ts'
 import type { Logger } from './lib/log.ts'
+import { listen } from './listen.ts'
 
 /** Time between two passes of the reconciler, ms. */
 const passMs = 30_000
@@ -18,7 +19,7 @@ export async function serve(config: Config, clock: Clock, log: Logger): Promise<
   await takeDaemonLock(config.dataDir, clock)
   const store = await composeStore(config, clock, log)
   const server = await composeServer(config, store, clock, log)
-  const addresses = await listen(server, config.listen)
+  const addresses = await listen(server.api, config.listen, clock)
   const url = urlOf(addresses[0])
   const credentials = await ensureCredentialsFile({ dataDir: config.dataDir, url, defaultPlan: config.defaultPlan, store, clock })
   log.info({ version, install: server.host.installId, listen: addresses, dataDir: config.dataDir, credentials }, 'serving')
@@ -53,7 +54,7 @@ function operate({ host, reconciler }: Server, clock: Clock, log: Logger): () =>
 
 async function begin({ host, reconciler }: Pick<Server, 'host' | 'reconciler'>, log: Logger): Promise<void> {
   try {
-    await host.network.ensure()
+    await host.runner.prepare()
   } catch (error) {
     log.error({ reason: messageOf(error) }, 'the network of the virtual machines could not be set up; it is tried again')
   }
@@ -64,12 +65,6 @@ async function begin({ host, reconciler }: Pick<Server, 'host' | 'reconciler'>, 
   } catch (error) {
     log.error({ err: error }, 'recovery failed; the next pass tries again')
   }
-}
-
-async function listen({ api }: Server, listeners: readonly Listener[]): Promise<string[]> {
-  const addresses: string[] = []
-  for (const { host, port } of listeners) addresses.push(await api.listen({ host, port }))
-  return addresses
 }
 
 /** The address as a client on this host uses it. */

@@ -3,10 +3,12 @@ import { type Operation, type OperationName, operations } from '@alcove/contract
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { fail } from '../lib/fail.ts'
 import type { Principal } from '../tenancy/principal.ts'
+import { noSuchWorkspace } from '../workspace/workspaces.ts'
 import { type Authenticate, authenticateRequest } from './auth.ts'
 import { readJson } from './body.ts'
 import type { AccountCall, Handlers, Page } from './handlers.ts'
 import { parseQuery } from './parse-query.ts'
+import { createSerializers } from './serialize.ts'
 
 type AccountHandler = (call: AccountCall) => Promise<unknown>
 type PublicHandler = () => Promise<unknown>
@@ -25,6 +27,8 @@ declare module 'fastify' {
 /** Adds a route for each operation. */
 export function bindOperations(app: FastifyInstance, handlers: Handlers, authenticate: Authenticate): void {
   app.decorateRequest('principal', null)
+  const serializers = createSerializers()
+  app.setSerializerCompiler(({ schema }) => serializers(schema))
   for (const [name, operation] of Object.entries(operations) as [OperationName, Operation][]) {
     const route =
       operation.access === 'account'
@@ -83,5 +87,5 @@ function publicRoute(handler: PublicHandler, { status, answer }: Operation) {
 
 /** What cannot be an id is as unknown as an id that is not there; NUL and the like never reach the store. */
 function parseId(id: string | undefined): string {
-  return id !== undefined && /^[A-Za-z0-9_-]{1,128}$/.test(id) ? id : fail('not_found', { message: 'No such workspace in this account.' })
+  return id !== undefined && /^[A-Za-z0-9_-]{1,128}$/.test(id) ? id : fail('not_found', { message: noSuchWorkspace })
 }

@@ -118,10 +118,12 @@ test('what is not HTTP is answered in the envelope', async () => {
   const cases: [string, number, string][] = [
     [`GET /health HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
     ['hello\r\n\r\n', 400, 'bad_request'],
+    ['CONNECT health:80 HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
     ['GET /workspace/%zz HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
     ['GET /%c0%ae HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'bad_request'],
     ['GET /nowhere HTTP/1.1\r\nExpect: the-moon\r\nConnection: close\r\n\r\n', 404, 'not_found'],
-    [`GET /workspace/${'a'.repeat(2000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`, 404, 'not_found'],
+    // As any other id: nothing is said of it before the credentials are judged.
+    [`GET /workspace/${'a'.repeat(2000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`, 401, 'MISSING_USER_ID'],
   ]
   for (const [bytes, status, code] of cases) {
     const answer = await raw(server, bytes)
@@ -155,7 +157,7 @@ test('a request id of the caller is kept when it is harmless', async () => {
   const kept = await call(server, 'GET', '/workspace/ws_none', undefined, { 'x-request-id': 'trace-0123456789' })
   assert.equal(kept.error.requestId, 'trace-0123456789')
   const replaced = await call(server, 'GET', '/workspace/ws_none', undefined, { 'x-request-id': 'a b"{}' })
-  assert.match(replaced.error.requestId, /^req_[a-z2-7]{12}$/)
+  assert.match(replaced.error.requestId, /^req_[a-z2-7]{12}-[0-9a-z]+$/)
 })
 
 test('an error nobody registered tells nothing, a limit tells its numbers', async () => {

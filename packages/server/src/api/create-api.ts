@@ -1,4 +1,5 @@
 /** The HTTP server: limits, envelope and routes. Nothing here knows what a workspace is. */
+import type { IncomingHttpHeaders } from 'node:http'
 import { limits } from '@alcove/contract'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Registry } from 'prom-client'
@@ -11,7 +12,7 @@ import { allowOrigins } from './cors.ts'
 import { sendError } from './errors.ts'
 import { createRequestMetrics } from './metrics.ts'
 import { answerUnmatched } from './not-found.ts'
-import { answerClientError } from './raw-errors.ts'
+import { answerClientError, answerConnect } from './raw-errors.ts'
 import { createServerInfoHandlers } from './server-info.ts'
 import { createWorkspaceHandlers } from './workspaces.ts'
 
@@ -46,14 +47,14 @@ const maxConnections = 4096
 export function createApi({ workspaces, authenticate, log, metrics, version, corsOrigins = [] }: ApiDeps): FastifyInstance {
   const app = fastify({
     logger: false,
-    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    genReqId: createRequestIds(),
     requestTimeout: timeouts.requestMs,
     keepAliveTimeout: timeouts.keepAliveMs,
     forceCloseConnections: 'idle',
     // Fastify's own 503 would not be in our envelope; a request that still got in is served.
     return503OnClosing: false,
     bodyLimit: limits.bodyBytes,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: limits.headerBytes },
     http: {
       maxHeaderSize: limits.headerBytes,
       headersTimeout: timeouts.headersMs,
@@ -68,6 +69,9 @@ export function createApi({ workspaces, authenticate, log, metrics, version, cor
   // RFC 9110, 10.1.1 lets a server ignore an expectation it does not know; Node would answer without our envelope.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
+  // Node would close the connection without a word.
+  app.server.on('connect', (_request, socket) => answerConnect(socket))
+
   // Handlers read bodies themselves, after authentication; see body.ts.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -81,9 +85,16 @@ export function createApi({ workspaces, authenticate, log, metrics, version, cor
   return app
 }
 
-/** A client's own id is taken over when it is harmless in logs and headers. */
-function requestId(given: string | string[] | undefined): string {
-  return typeof given === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/.test(given) ? given : newId('req')
+/** Names requests: a client's own id is taken over when it is harmless in logs and headers, else a new one of this process is counted up. */
+function createRequestIds(): (request: { readonly headers: IncomingHttpHeaders }) => string {
+  const prefix = newId('req')
+  let count = 0
+  return ({ headers }) => {
+    const given = headers['x-request-id']
+    if (typeof given === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/.test(given)) return given
+    count++
+    return `${prefix}-${count.toString(36)}`
+  }
 }
 
 function addHeaders(app: FastifyInstance): void {

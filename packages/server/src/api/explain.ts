@@ -88,7 +88,7 @@ export function describe(schema: Schema): string {
     case 'boolean':
       return 'true or false'
     case 'string':
-      return `a string${schema.maxLength === undefined ? '' : ` of at most ${schema.maxLength} characters`}${schema.pattern ? ` that matches ${schema.pattern}` : ''}`
+      return `a string${lengths(schema)}${form(schema)}`
     case 'array':
       return `a list of ${schema.minItems ?? 0} to ${schema.maxItems ?? 'any number of'} entries`
     case 'null':
@@ -96,6 +96,17 @@ export function describe(schema: Schema): string {
     default:
       return 'an object'
   }
+}
+
+function lengths({ minLength, maxLength }: Schema): string {
+  if (maxLength === undefined) return ''
+  return minLength === undefined ? ` of at most ${maxLength} characters` : ` of ${minLength} to ${maxLength} characters`
+}
+
+/** Examples tell people more than a pattern does. */
+function form({ examples, pattern }: Schema): string {
+  if (examples) return ` such as ${examples.map((example) => JSON.stringify(example)).join(', ')}`
+  return pattern ? ` that matches ${pattern}` : ''
 }
 
 function range({ minimum, maximum }: Schema): string {

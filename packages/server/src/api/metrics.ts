@@ -19,9 +19,23 @@ export function createRequestMetrics(registry: Registry): ObserveRequest {
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers,
   })
+  // Looking a label up costs more than counting; there are few of them.
+  const counters = new Map<string, ReturnType<typeof requests.labels>>()
+  const histograms = new Map<string, ReturnType<typeof durations.labels>>()
   return (operation, status, durationMs) => {
-    requests.inc({ operation, status })
-    durations.observe({ operation }, durationMs / 1000)
+    const key = `${operation} ${status}`
+    let counter = counters.get(key)
+    if (!counter) {
+      counter = requests.labels(operation, String(status))
+      counters.set(key, counter)
+    }
+    let histogram = histograms.get(operation)
+    if (!histogram) {
+      histogram = durations.labels(operation)
+      histograms.set(operation, histogram)
+    }
+    counter.inc()
+    histogram.observe(durationMs / 1000)
   }
 }
 

@@ -104,7 +104,7 @@ function foldWorkload(given: WorkloadGiven, index: number): Workload {
   return {
     ...plain,
     ...(env === undefined ? {} : { env: Array.isArray(env) ? env : foldEnvObject(env, `${field}.env`) }),
-    ...(policy === undefined ? {} : { restart_policy: policy }),
+    restart_policy: policy ?? 'never',
   }
 }
 

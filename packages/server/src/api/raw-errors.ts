@@ -1,6 +1,7 @@
 /** Connections that break before there is a request: header floods, broken HTTP, requests that never end. */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type ErrorCode, httpStatus } from '@alcove/contract'
 import { newId } from '../lib/ids.ts'
 import { renderRawAnswer } from './errors.ts'
@@ -15,6 +16,12 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   socket.end(renderRawAnswer(code, STATUS_CODES[httpStatus(code)] ?? 'Error', newId('req')))
   // A client that keeps sending without reading would hold the socket.
   socket.once('finish', () => socket.destroy())
+}
+
+/** Answers a request to become a tunnel and closes; for Node's `connect` event. */
+export function answerConnect(socket: Duplex): void {
+  socket.on('error', () => socket.destroy())
+  socket.end(renderRawAnswer('method_not_allowed', 'Method Not Allowed', newId('req')))
 }
 
 function codeOf(code: string | undefined): ErrorCode {

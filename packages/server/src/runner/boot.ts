@@ -7,17 +7,19 @@ import { rm } from 'node:fs/promises'
 import type { ConnectGuest, GuestClient, GuestConfiguration } from '../guest/guest.ts'
 import type { DiskStore, ImageObject, ImageStore } from '../image/images.ts'
 import type { Clock } from '../lib/clock.ts'
-import { AlcoveError, fail, messageOf } from '../lib/fail.ts'
+import { fail } from '../lib/fail.ts'
 import { ensureDirectory } from '../lib/files.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Step } from '../lib/step.ts'
 import { UndoStack } from '../lib/undo.ts'
 import type { Network } from '../network/network.ts'
 import type { Vm, VmmDriver } from '../vmm/driver.ts'
+import { bootError } from './boot-error.ts'
 import type { BootFiles } from './boot-files.ts'
-import { tailLog } from './log-files.ts'
+import { refuseWithoutMemory } from './host-capacity.ts'
 import { workspacePaths } from './paths.ts'
 import { writeRecord } from './record.ts'
+import { removeRuns } from './remove-runs.ts'
 import type { BootSpec } from './runner.ts'
 import { resolveStart } from './start-command.ts'
 
@@ -31,6 +33,8 @@ export interface BootDependencies {
   /** Time a VM has from its launch to the end of its boot, ms. */
   readonly bootTimeoutMs: number
   readonly vmm: VmmDriver
+  /** Memory that the host could still give, MiB. */
+  readonly availableMemoryMib: () => Promise<number>
   readonly images: ImageStore
   readonly disks: DiskStore
   readonly network: Network
@@ -60,13 +64,15 @@ export async function boot(deps: BootDependencies, spec: BootSpec, signal: Abort
   const timings: Record<string, number> = {}
   const timed = timedStep(deps, timings)
   let launched: Vm | undefined
+  let connected: GuestClient | undefined
   await using undo = new UndoStack((name, error) => deps.log.error({ workspaceId: spec.workspaceId, undo: name, err: error }, 'could not undo'))
 
   try {
+    undo.push('files', () => removeRuns(deps, spec.workspaceId, { version: 1, spec, handle: launched?.handle ?? null }))
     await timed('record', () => makeDirectories(paths, runDir).then(() => writeRecord(paths.record, { version: 1, spec, handle: null })))
-    undo.push('run directory', () => rm(runDir, { recursive: true, force: true }))
     if (!spec.keepLogs) await timed('logs', () => rm(paths.logs, { recursive: true, force: true }).then(() => ensureDirectory(paths.logs, 0o711)))
-    const [image, files] = await Promise.all([
+    await timed('memory', () => refuseWithoutMemory(deps.availableMemoryMib, spec.memoryMib))
+    const [image, files] = await allOver([
       timed('image', () => images.get(spec.imageDigest)),
       timed('files', deps.bootFiles),
       timed('disk', () => disks.ensure(paths.disk, spec.diskMib * 1024 * 1024)),
@@ -74,19 +80,19 @@ export async function boot(deps: BootDependencies, spec: BootSpec, signal: Abort
     signal.throwIfAborted()
 
     const mac = network.guestConfig(lease).mac
-    const vm = await timed('launch', () => vmm.launch(launchSpec(deps, spec, runDir, image, files, mac), signal))
-    launched = vm
+    // A step may run twice; a second VM would only find the lock of the workspace taken.
+    const vm = await timed('launch', async () => (launched ??= await vmm.launch(launchSpec(deps, spec, runDir, image, files, mac), signal)))
     undo.push('vm', () => vm.kill())
     await timed('handle', () => writeRecord(paths.record, { version: 1, spec, handle: vm.handle }))
-    undo.push('network', () => network.detach(lease))
-    await timed('network', () => network.attach(lease, vm.handle.pid))
-    signal.throwIfAborted()
-
+    // The kernel starts meanwhile: until the tap is moved and opened it ends in an empty namespace, and the guest has no address yet.
+    const attached = timed('network', () => network.attach(lease, vm.handle.pid))
+    undo.push('network', () => settled(attached).then(() => network.detach(lease)))
+    const living = AbortSignal.any([signal, clock.deadline(deps.bootTimeoutMs), gone(vm), failed(attached)])
     await timed('resume', () => vm.resume())
-    const living = AbortSignal.any([signal, clock.deadline(deps.bootTimeoutMs), gone(vm)])
-    const guest = await timed('agent', () => connectGuest(vm.handle.agentSocket, { signal: living }))
+    const guest = await timed('agent', async () => (connected ??= await connectGuest(vm.handle.agentSocket, { signal: living })))
     undo.push('guest', async () => guest.close())
     const info = await guest.info(living)
+    await attached
     const startedAt = Math.round(clock.now() - info.uptimeSeconds * 1000)
     const initialized = timed('init', () => initialize(guest, configuration(deps, spec, image), living))
     if (spec.waitForInit) await initialized
@@ -95,7 +101,7 @@ export async function boot(deps: BootDependencies, spec: BootSpec, signal: Abort
     undo.commit()
     return { vm, guest, startedAt, timings, initialized }
   } catch (error) {
-    throw await translate(error, signal, paths.logs, launched)
+    throw await bootError(error, { signal, bootTimeoutMs: deps.bootTimeoutMs, logs: launched && paths.logs, log: deps.log })
   }
 }
 
@@ -157,23 +163,27 @@ function timedStep({ step, clock }: Pick<BootDependencies, 'step' | 'clock'>, ti
   }
 }
 
+/** The results of all; rejects with the first failure, but not before every one is over: what still runs could not be undone. */
+async function allOver<T extends readonly unknown[]>(all: readonly [...{ [K in keyof T]: Promise<T[K]> }]): Promise<T> {
+  await Promise.allSettled(all)
+  return Promise.all(all) as unknown as Promise<T>
+}
+
+/** Waits for the end of something, however it ends. */
+async function settled(outcome: Promise<unknown>): Promise<void> {
+  await outcome.catch(() => {})
+}
+
+/** A signal that aborts when something fails. */
+function failed(outcome: Promise<unknown>): AbortSignal {
+  const controller = new AbortController()
+  outcome.catch((error) => controller.abort(error))
+  return controller.signal
+}
+
 /** A signal that aborts when the VM ends. */
 function gone(vm: Vm): AbortSignal {
   const controller = new AbortController()
   void vm.exited.then((exit) => controller.abort(new Error(`the virtual machine ended: ${exit.detail}`)))
   return controller.signal
-}
-
-/** An aborted boot keeps its reason, a registered error its code; the rest is a VM that did not start, with what its console said last. */
-async function translate(error: unknown, signal: AbortSignal, logs: string, vm: Vm | undefined): Promise<unknown> {
-  if (signal.aborted) return signal.reason
-  if (error instanceof AlcoveError && error.code !== 'START_FAILED') return error
-  const storage = ['ENOSPC', 'EDQUOT'].includes(String((error as NodeJS.ErrnoException).code))
-  if (storage) return new AlcoveError('storage_full', { cause: error })
-  const console = vm ? await tailLog(logs, 'boot', 20).catch(() => '') : ''
-  return new AlcoveError('START_FAILED', {
-    message: `The virtual machine did not start: ${messageOf(error)}${console ? `\nLast lines of its console:\n${console}` : ''}`,
-    details: { console },
-    cause: error,
-  })
 }

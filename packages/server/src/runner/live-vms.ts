@@ -1,7 +1,8 @@
 /** The VMs this process holds: what a restart forgets, and adoption finds again. */
 import type { GuestClient } from '../guest/guest.ts'
+import type { NetworkLease } from '../network/network.ts'
 import type { Vm, VmExit } from '../vmm/driver.ts'
-import type { BootSpec, FoundVm } from './runner.ts'
+import type { BootSpec } from './runner.ts'
 
 /** A VM held by this process. */
 export interface LiveVm {
@@ -9,40 +10,62 @@ export interface LiveVm {
   readonly vm: Vm
   /** Connection to the agent; `undefined` until there is one, or after it broke. */
   guest: GuestClient | undefined
+  /** What its network rules allow now; the boot's value until an update. */
+  allowInternet: boolean
   /** Host CPU time and the moment of the last reading, for the share since then. */
   lastReading: { cpuTimeNs: number; at: number } | undefined
-  /** What is being done to end it; an end that was asked for is not reported. */
-  ending: boolean
+  /** Checks in a row that it did not answer. */
+  missedChecks: number
+  /** Why we ended it: the guest could not be initialised. */
+  initFailure: string | undefined
+  /** Whether it is being ended on request; such an end is not reported. */
+  isEnding: boolean
+}
+
+/** A VM as it is held from now on. */
+export function liveVm(spec: BootSpec, vm: Vm, guest?: GuestClient): LiveVm {
+  return { spec, vm, guest, allowInternet: spec.allowInternet, lastReading: undefined, missedChecks: 0, initFailure: undefined, isEnding: false }
+}
+
+/** The network lease of a VM as it should be now. */
+export function leaseOf({ spec: { workspaceId, bootId, slot }, allowInternet }: LiveVm): NetworkLease {
+  return { workspaceId, bootId, slot, allowInternet }
 }
 
 /** The VMs by workspace, and who wants to know of their end. */
 export class LiveVms {
   readonly #vms = new Map<string, LiveVm>()
-  readonly #listeners: ((vm: FoundVm, exit: VmExit) => void)[] = []
+  readonly #listeners: ((live: LiveVm, exit: VmExit) => void)[] = []
 
   get(workspaceId: string): LiveVm | undefined {
     return this.#vms.get(workspaceId)
   }
 
+  /** Those that nobody is ending. */
   all(): LiveVm[] {
-    return [...this.#vms.values()]
+    return [...this.#vms.values()].filter((live) => !live.isEnding)
   }
 
-  onExit(listener: (vm: FoundVm, exit: VmExit) => void): void {
+  onExit(listener: (live: LiveVm, exit: VmExit) => void): void {
     this.#listeners.push(listener)
   }
 
   /** Holds a VM and reports its end once, unless it was asked for. */
   add(live: LiveVm): void {
-    const { workspaceId, bootId } = live.spec
-    this.#vms.set(workspaceId, live)
+    this.#vms.set(live.spec.workspaceId, live)
     void live.vm.exited.then((exit) => {
-      live.guest?.close()
-      if (this.#vms.get(workspaceId) !== live) return
-      this.#vms.delete(workspaceId)
-      if (live.ending) return
-      for (const listener of this.#listeners) listener({ workspaceId, bootId }, exit)
+      if (this.#vms.get(live.spec.workspaceId) !== live) return
+      this.remove(live)
+      if (live.isEnding) return
+      for (const listener of this.#listeners) listener(live, exit)
     })
+  }
+
+  /** Lets go of a VM that is proved dead. */
+  remove(live: LiveVm): void {
+    live.guest?.close()
+    live.vm.release()
+    if (this.#vms.get(live.spec.workspaceId) === live) this.#vms.delete(live.spec.workspaceId)
   }
 
   /** Lets go of all VMs without touching them. */

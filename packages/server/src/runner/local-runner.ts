@@ -1,28 +1,40 @@
 /** The runner of this host. */
 import { readdir } from 'node:fs/promises'
 import { messageOf } from '../lib/fail.ts'
+import { once } from '../lib/once.ts'
 import { slotNames } from '../network/slots.ts'
-import { adopt, leaseOf } from './adopt.ts'
+import { adopt } from './adopt.ts'
 import { type BootDependencies, boot } from './boot.ts'
+import { endUninitialized } from './end-uninitialized.ts'
+import { checkHealth } from './health.ts'
 import { readHostCapacity } from './host-capacity.ts'
-import { type LiveVm, LiveVms } from './live-vms.ts'
+import { judgeEnd } from './judge-end.ts'
+import { LiveVms, leaseOf, liveVm } from './live-vms.ts'
 import { tailLog } from './log-files.ts'
 import { workspacePaths, workspacesRoot } from './paths.ts'
 import { readVm } from './read-vm.ts'
-import type { BootedVm, BootSpec, Runner } from './runner.ts'
+import type { BootedVm, BootSpec, Runner, VmEnd, VmLease } from './runner.ts'
 import { destroy, shutdown } from './shutdown.ts'
+
+/** Lines of the console that are looked through for a panic; a stack trace has about 40. */
+const consoleLines = 100
 
 /** Makes the runner of this host. */
 export function createLocalRunner(options: BootDependencies): Runner {
   const live = new LiveVms()
   const deps = { ...options, live }
+  const prepare = once(() => deps.network.ensure())
   return {
     async host() {
       const [fingerprint, capacity] = await Promise.all([deps.vmm.fingerprint(), readHostCapacity(deps.dataDir)])
       return { accel: fingerprint.accel, accelReason: fingerprint.reason, vmmVersion: fingerprint.version, ...capacity }
     },
     addressOf: (slot) => slotNames(slot).ip,
-    boot: (spec, signal) => bootAndHold(deps, spec, signal),
+    prepare,
+    boot: async (spec, signal) => {
+      await prepare()
+      return bootAndHold(deps, spec, signal)
+    },
     shutdown: (target, graceMs) => shutdown(deps, target, graceMs),
     destroy: (target) => destroy(deps, target),
     adopt: (known) => adopt(deps, known),
@@ -33,29 +45,40 @@ export function createLocalRunner(options: BootDependencies): Runner {
       return vm && readVm(deps, vm)
     },
     logs: (workspaceId, source, tailLines) => tailLog(workspacePaths(deps.dataDir, workspaceId).logs, source, tailLines),
-    async updateNetwork(target) {
-      const vm = live.get(target.workspaceId)
-      if (vm?.spec.bootId === target.bootId) await deps.step('network.update', () => deps.network.update(target))
+    updateNetwork: (target) => updateNetwork(deps, target),
+    async verifyNetwork(wanted) {
+      for (const target of wanted) {
+        await updateNetwork(deps, target).catch((error) => deps.log.warn({ workspaceId: target.workspaceId, reason: messageOf(error) }, 'rules not changed'))
+      }
+      await deps.step('network.verify', () => deps.network.verify(live.all().map(leaseOf)))
     },
-    onExit: (listener) => live.onExit(listener),
-    async verifyNetwork() {
-      await deps.step('network.verify', () => deps.network.verify(live.all().map((vm) => leaseOf(vm.spec))))
-    },
+    checkHealth: () => checkHealth(deps),
+    onExit: (listener) =>
+      live.onExit(({ spec, initFailure }, exit) => {
+        const { workspaceId, bootId } = spec
+        // A log that cannot be read says nothing of a panic.
+        const console = tailLog(workspacePaths(deps.dataDir, workspaceId).logs, 'boot', consoleLines).catch(() => '')
+        void console.then((text): VmEnd => judgeEnd(exit, text, initFailure)).then((end) => listener({ workspaceId, bootId }, end))
+      }),
     close: () => live.releaseAll(),
   }
 }
 
 async function bootAndHold(deps: BootDependencies & { live: LiveVms }, spec: BootSpec, signal: AbortSignal): Promise<BootedVm> {
   const { vm, guest, startedAt, timings, initialized } = await boot(deps, spec, signal)
-  const held: LiveVm = { spec, vm, guest, lastReading: undefined, ending: false }
+  const held = liveVm(spec, vm, guest)
   deps.live.add(held)
-  initialized
-    .catch((error) => {
-      deps.log.error({ workspaceId: spec.workspaceId, reason: messageOf(error) }, 'the guest could not be initialised; ending the virtual machine')
-      return vm.kill()
-    })
-    .catch((error) => deps.log.error({ workspaceId: spec.workspaceId, err: error }, 'could not end the virtual machine'))
+  void endUninitialized(deps, held, initialized)
   return { workspaceId: spec.workspaceId, bootId: spec.bootId, startedAt, timings }
+}
+
+/** Changes the rules of a VM that is held; what is as it should be is left alone. */
+async function updateNetwork({ live, network, step }: BootDependencies & { live: LiveVms }, target: VmLease): Promise<void> {
+  const held = live.get(target.workspaceId)
+  if (held?.spec.bootId !== target.bootId || held.isEnding || held.allowInternet === target.allowInternet) return
+  // First, and kept when it fails: the next repair then makes the rules so.
+  held.allowInternet = target.allowInternet
+  await step('network.update', () => network.update(target))
 }
 
 /** Workspaces of which a process, a tap or a directory is on this host. */

@@ -1,6 +1,5 @@
 /** What the control plane asks of a host. The local runner is the one implementation; a remote one may follow. */
 import type { GuestInfo, GuestStats } from '../guest/guest.ts'
-import type { VmExit } from '../vmm/driver.ts'
 import type { HostCapacity } from './host-capacity.ts'
 
 /** Everything a boot depends on; complete before the first side effect. */
@@ -47,6 +46,30 @@ export interface FoundVm {
   readonly bootId: string
 }
 
+/** A VM with what its network rules depend on, as the control plane wants them now. */
+export interface VmLease extends FoundVm {
+  readonly slot: number
+  readonly allowInternet: boolean
+}
+
+/** What became of a VM that was to be taken up. `unknown`: neither alive nor proved gone; nothing may be concluded from it. */
+export interface Adoption extends FoundVm {
+  readonly state: 'held' | 'gone' | 'unknown'
+}
+
+/** How a VM ended. */
+export interface VmEnd {
+  /** What happened, for people. */
+  readonly reason: string
+  /** Why that is a failure; `null` for a guest that powered off or rebooted by itself. */
+  readonly failure: 'vm_exited' | 'guest_panic' | 'init_failed' | null
+}
+
+/** How a VM that is held is doing. `paused`: the host took no more writes of its disk. */
+export interface VmHealth extends FoundVm {
+  readonly state: 'ok' | 'paused' | 'unresponsive'
+}
+
 /** What this host offers. */
 export interface HostInfo extends HostCapacity {
   readonly accel: 'kvm' | 'tcg'
@@ -57,6 +80,8 @@ export interface HostInfo extends HostCapacity {
 /** Runs the VMs of one host. Every method is idempotent; names in `BootSpec` decide, not memory. */
 export interface Runner {
   host(): Promise<HostInfo>
+  /** Sets up what all VMs share. Boots wait for it, so calling it early only saves the first one's time. */
+  prepare(): Promise<void>
   /** Address of the guest that holds a slot. */
   addressOf(slot: number): string
   /** Boots a VM; unwinds completely when it fails or `signal` aborts. @throws VM_UNAVAILABLE CREATE_FAILED storage_full */
@@ -65,8 +90,8 @@ export interface Runner {
   shutdown(target: { readonly workspaceId: string; readonly slot: number | null }, graceMs: number): Promise<void>
   /** Removes everything of a workspace: VM, network, disk, logs, directory. */
   destroy(target: { readonly workspaceId: string; readonly slot: number | null }): Promise<void>
-  /** Takes up every live VM of this host that a known boot explains; returns them. */
-  adopt(known: readonly FoundVm[]): Promise<readonly FoundVm[]>
+  /** Takes up the known VMs that live and are not held yet; says of each what became of it. */
+  adopt(known: readonly FoundVm[]): Promise<readonly Adoption[]>
   /** Workspaces that left anything on this host: process, tap, directory. */
   inventory(): Promise<readonly string[]>
   /** VMM processes of this installation, whether a row explains them or not. */
@@ -75,11 +100,13 @@ export interface Runner {
   read(workspaceId: string): Promise<VmReading | undefined>
   logs(workspaceId: string, source: 'boot' | 'cmd', tailLines: number): Promise<string>
   /** Changes the network rules of a running VM. */
-  updateNetwork(target: FoundVm & { readonly slot: number; readonly allowInternet: boolean }): Promise<void>
-  /** Repairs the rules of all VMs that this process holds, if somebody else changed them. */
-  verifyNetwork(): Promise<void>
+  updateNetwork(target: VmLease): Promise<void>
+  /** Brings the rules of the VMs that this process holds in line with `wanted`, whoever changed them. */
+  verifyNetwork(wanted: readonly VmLease[]): Promise<void>
+  /** Asks every VM that this process holds how it is doing; one that is paused for want of disk space is let go on. */
+  checkHealth(): Promise<readonly VmHealth[]>
   /** Called once for each VM that ends without having been asked to. */
-  onExit(listener: (vm: FoundVm, exit: VmExit) => void): void
+  onExit(listener: (vm: FoundVm, end: VmEnd) => void): void
   /** Lets go of all VMs without touching them. */
   close(): void
 }

@@ -3,8 +3,6 @@ import type { GuestStart } from '../guest/guest.ts'
 import type { ImageConfig } from '../image/images.ts'
 import type { BootSpec } from './runner.ts'
 
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
 /** The start command of a boot, or `null` when neither owner nor image names one. */
 export function resolveStart(spec: Pick<BootSpec, 'cmd' | 'env'>, image: ImageConfig): GuestStart | null {
   const argv = resolveArgv(spec.cmd, image)
@@ -18,11 +16,9 @@ function resolveArgv(cmd: BootSpec['cmd'], image: ImageConfig): readonly string[
   return [...image.Entrypoint, ...(cmd ?? image.Cmd)]
 }
 
+/** PATH and HOME, where nobody sets them, are the agent's to add: it knows the user's home. */
 function resolveEnvironment(env: BootSpec['env'], image: ImageConfig): readonly string[] {
-  const values = new Map([
-    ['PATH', defaultPath],
-    ['HOME', '/root'],
-  ])
+  const values = new Map<string, string>()
   for (const entry of image.Env) {
     const at = entry.indexOf('=')
     if (at > 0) values.set(entry.slice(0, at), entry.slice(at + 1))

@@ -10,7 +10,7 @@ const sqliteStorage = /^SQLITE_(FULL|IOERR)/
 const network = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT'])
 /** What `pg` says without a code when the connection is gone or none is free. */
 const lost =
-  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection has been discarded|not queryable/i
+  /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|connection has been discarded|not queryable/i
 
 /** Returns a registered error for a failure of the database itself; what is our own mistake stays as it is. */
 export function translateDatabaseError(error: unknown): unknown {

@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import { fail } from '../lib/fail.ts'
 import { ensureDirectory } from '../lib/files.ts'
 import type { Logger } from '../lib/log.ts'
+import { watchDataVersion } from './data-version.ts'
 import { isLostRace } from './database-error.ts'
 import { migrate } from './migrate.ts'
 import { postgresDialect } from './postgres.ts'
@@ -23,10 +24,12 @@ export interface Store {
   readonly dialect: Dialect
   /**
    * Runs `fn` in one transaction, again from its start when it lost against another one: `fn` must have no effect outside `tx`.
-   * On SQLite every other writer waits meanwhile, so `fn` must wait for nothing but `tx`.
+   * On SQLite every other writer waits meanwhile, so `fn` must wait for nothing but `tx`; one that lasts longer than 10 s is rolled back.
    * @throws service_unavailable storage_full
    */
   transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
+  /** A number that differs after every commit, of whatever process; `undefined` where the database has none and rows must be asked. */
+  dataVersion(): number | undefined
   /** Waits for open transactions, then closes. */
   close(): Promise<void>
 }
@@ -52,12 +55,28 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     await db.destroy()
     throw error
   }
-  return { db, dialect, transaction, close: () => db.destroy() }
+  const watched = sqlitePath(options.url)
+  const version = watched === undefined ? undefined : watchDataVersion(watched)
+  return {
+    db,
+    dialect,
+    transaction,
+    dataVersion: () => version?.read(),
+    async close() {
+      version?.close()
+      await db.destroy()
+    },
+  }
+}
+
+/** Path of the file that a `sqlite:` URL names. */
+function sqlitePath(url: string): string | undefined {
+  return /^sqlite:(\/.+)$/.exec(url)?.[1]
 }
 
 async function dialectFor({ url, clock, log }: OpenOptions): Promise<{ dialect: Dialect; kysely: KyselyDialect }> {
   if (/^postgres(ql)?:\/\//.test(url)) return { dialect: 'postgres', kysely: postgresDialect({ url, log }) }
-  const path = /^sqlite:(\/.+)$/.exec(url)?.[1]
+  const path = sqlitePath(url)
   if (path === undefined) fail('validation_error', { message: 'The database URL must be sqlite:/absolute/path or postgres://…' })
   await makeFile(path)
   return { dialect: 'sqlite', kysely: sqliteDialect({ path, clock }) }
@@ -70,6 +89,8 @@ async function makeFile(path: string): Promise<void> {
   await file.close()
 }
 
+/** How long the function of a transaction may take, ms: less than other writers wait for their turn (15 s), so that one stuck holder fails alone. */
+const transactionTimeoutMs = 10_000
 /** Runs of one transaction before giving up. */
 const maxRuns = 10
 
@@ -77,12 +98,31 @@ async function runTransaction<T>(db: Queryable, clock: Clock, log: Logger, fn: (
   for (let run = 1; ; run++) {
     try {
       // What must not change in between is locked by name (`lockAccount`), so each statement may see the newest rows.
-      return await db.transaction().setIsolationLevel('read committed').execute(fn)
+      return await db
+        .transaction()
+        .setIsolationLevel('read committed')
+        .execute((tx) => inTime(clock, fn(tx)))
     } catch (error) {
       if (!isLostRace(error) || run >= maxRuns) throw error
       log.debug({ err: error, run }, 'transaction lost a race; running it again')
       // Full jitter under a ceiling that doubles from 10 to 640 ms.
       await clock.sleep(Math.random() * 10 * 2 ** Math.min(run, 6))
     }
+  }
+}
+
+/** The outcome of a transaction's function, if it comes before the transaction must end. What it still does with `tx` afterwards is refused. */
+async function inTime<T>(clock: Clock, outcome: Promise<T>): Promise<T> {
+  const done = new AbortController()
+  const tooLate = clock
+    .sleep(transactionTimeoutMs, done.signal)
+    .then(() =>
+      fail('service_unavailable', { message: `A database transaction did not end within ${transactionTimeoutMs} ms and was rolled back; try again.` }),
+    )
+  try {
+    return await Promise.race([outcome, tooLate])
+  } finally {
+    tooLate.catch(() => {})
+    done.abort()
   }
 }

@@ -16,6 +16,8 @@ export function postgresDialect({ url, log }: { readonly url: string; readonly l
     connectionTimeoutMillis: 5000,
     // Bounds what a wedged statement, lock or client of ours can hold.
     statement_timeout: 30_000,
+    // On our side of the wire: also ends the wait for a server that is gone without a word.
+    query_timeout: 35_000,
     lock_timeout: 10_000,
     idle_in_transaction_session_timeout: 60_000,
     types: { getTypeParser: (oid, format) => (oid === bigintOid ? parseBigint : pg.types.getTypeParser(oid, format as 'text')) },

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import SqliteDatabase from 'better-sqlite3'
 import { addAccount, sqliteStore } from '../../../../test/support/store.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createLogger } from '../lib/log.ts'
 import * as accounts from './accounts.ts'
 import { openStore } from './open.ts'
+
+/** A wait without an end fails here and not by the patience of whoever runs this. */
+const bounded = { timeout: 20_000 }
 
 test('a write waits for another process without stopping the event loop', async (t) => {
   const { store, directory } = await sqliteStore(t)
@@ -45,17 +50,81 @@ test('the database is readable by its owner alone', async (t) => {
   for (const suffix of ['', '-wal', '-shm']) assert.equal((await stat(`${directory}/alcove.db${suffix}`)).mode & 0o777, 0o600)
 })
 
-test('a write inside a transaction that bypasses it ends with an error instead of never', async (t) => {
-  const { directory } = await sqliteStore(t)
-  const { systemClock } = await import('../lib/clock.ts')
-  const { createLogger } = await import('../lib/log.ts')
-  const clock = { ...systemClock, sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(10, signal) }
-  const store = await openStore({ url: `sqlite:${directory}/alcove.db`, clock, log: createLogger('silent') })
+/** A store whose long waits are over at once when `hurry` says so, and whose clock stands still. */
+async function hurriedStore(t: TestContext) {
+  const { directory, url } = await sqliteStore(t)
+  const knobs = { hurry: false }
+  const clock = {
+    ...systemClock,
+    monotonic: () => 0,
+    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(knobs.hurry && ms > 1000 ? 20 : ms, signal),
+    deadline: (ms: number) => systemClock.deadline(knobs.hurry ? 20 : ms),
+  }
+  const store = await openStore({ url, clock, log: createLogger('silent') })
+  t.after(() => store.close())
+  knobs.hurry = true
+  return { store, directory }
+}
+
+const unavailable = { code: 'service_unavailable' }
+
+test('a write inside a transaction that bypasses it ends with an error instead of never', bounded, async (t) => {
+  const { store } = await hurriedStore(t)
   await assert.rejects(
     store.transaction(() => addAccount(store.db)),
-    { code: 'service_unavailable' },
+    unavailable,
   )
   await addAccount(store.db)
+})
+
+test('a transaction that does not end is rolled back, and others write again', bounded, async (t) => {
+  const { store } = await hurriedStore(t)
+  const stuck = store.transaction(async (tx) => {
+    await addAccount(tx)
+    await new Promise(() => {})
+  })
+  await assert.rejects(stuck, unavailable)
+  await addAccount(store.db)
+  assert.equal((await accounts.list(store.db)).length, 1)
+})
+
+test('what a transaction does after it was given up is refused and changes nothing', bounded, async (t) => {
+  const { store } = await hurriedStore(t)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const late = Promise.withResolvers<string>()
+  const given = store.transaction(async (tx) => {
+    await promise
+    addAccount(tx).then(late.resolve, late.reject)
+  })
+  await assert.rejects(given, unavailable)
+  resolve()
+  await assert.rejects(late.promise)
+  assert.deepEqual(await accounts.list(store.db), [])
+})
+
+test('a file that another process never lets go ends a write and a transaction with an error, whatever the clock says', bounded, async (t) => {
+  const { store, directory } = await hurriedStore(t)
+  const other = new SqliteDatabase(`${directory}/alcove.db`)
+  t.after(() => other.close())
+  other.exec('begin immediate')
+  await assert.rejects(addAccount(store.db), unavailable)
+  await assert.rejects(
+    store.transaction((tx) => addAccount(tx)),
+    unavailable,
+  )
+  other.exec('rollback')
+  await addAccount(store.db)
+})
+
+test('closing ends although a transaction does not', bounded, async (t) => {
+  const { store } = await hurriedStore(t)
+  const begun = Promise.withResolvers<void>()
+  const stuck = store.transaction(() => {
+    begun.resolve()
+    return new Promise(() => {})
+  })
+  stuck.catch(() => {})
+  await begun.promise
   await store.close()
 })
 

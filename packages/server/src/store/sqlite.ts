@@ -56,14 +56,19 @@ class SqliteDriver implements Driver {
   }
 
   async init(): Promise<void> {
-    const writer = await whenFree(this.#clock, () => openFile(this.#path, busyBlockMs))
-    const reader = openFile(this.#path, busyTimeoutMs)
-    reader.pragma('query_only = on')
-    this.#open = { reader: new Statements(reader), writer: new Statements(writer) }
+    const writer = await whenFree(this.#clock, () => openFile(this.#path))
+    try {
+      const reader = await whenFree(this.#clock, () => openFile(this.#path))
+      reader.pragma('query_only = on')
+      this.#open = { reader: new Statements(reader), writer: new Statements(writer) }
+    } catch (error) {
+      writer.close()
+      throw error
+    }
   }
 
   async acquireConnection(): Promise<SqliteConnection> {
-    if (!this.#open) throw new Error('the database is closed')
+    if (!this.#open) fail('service_unavailable', { message: 'The database is closed: the server is stopping.' })
     return new SqliteConnection(this.#open, this.#turns, this.#clock)
   }
 
@@ -84,7 +89,8 @@ class SqliteDriver implements Driver {
   }
 
   async destroy(): Promise<void> {
-    await this.#turns.take()
+    // Whoever has not ended by then is rolled back by closing: a stop must not wait for ever either.
+    await this.#turns.take().catch(() => {})
     this.#open?.reader.close()
     this.#open?.writer.close()
     this.#open = undefined
@@ -110,7 +116,7 @@ class SqliteConnection implements DatabaseConnection {
       await whenFree(this.#clock, () => this.#files.writer.execute('begin immediate'))
     } catch (error) {
       endTurn()
-      throw translateDatabaseError(error)
+      throw error
     }
     this.#endTurn = endTurn
   }
@@ -131,12 +137,13 @@ class SqliteConnection implements DatabaseConnection {
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     if (this.#endTurn) return translating(() => this.#files.writer.run<Row>(sql, parameters))
-    if (translating(() => this.#files.reader.isReadOnly(sql))) return translating(() => this.#files.reader.run<Row>(sql, parameters))
+    // Even a reader may find the file busy: while another process recovers it after a kill, or closes it as the last one.
+    if (await whenFree(this.#clock, () => this.#files.reader.isReadOnly(sql))) {
+      return whenFree(this.#clock, () => this.#files.reader.run<Row>(sql, parameters))
+    }
     const endTurn = await this.#turns.take()
     try {
       return await whenFree(this.#clock, () => this.#files.writer.run<Row>(sql, parameters))
-    } catch (error) {
-      throw translateDatabaseError(error)
     } finally {
       endTurn()
     }
@@ -148,8 +155,8 @@ class SqliteConnection implements DatabaseConnection {
   }
 }
 
-function openFile(path: string, timeout: number): SqliteDatabase.Database {
-  const file = new SqliteDatabase(path, { timeout })
+function openFile(path: string): SqliteDatabase.Database {
+  const file = new SqliteDatabase(path, { timeout: busyBlockMs })
   try {
     file.pragma('journal_mode = wal')
     file.pragma('synchronous = full')
@@ -159,7 +166,7 @@ function openFile(path: string, timeout: number): SqliteDatabase.Database {
     return file
   } catch (error) {
     file.close()
-    throw translateDatabaseError(error)
+    throw error
   }
 }
 
@@ -242,13 +249,15 @@ class Turns {
   }
 }
 
+/** Runs `fn` again while another process holds the file. @throws service_unavailable when that lasts longer than {@link busyTimeoutMs} */
 async function whenFree<T>(clock: Clock, fn: () => T): Promise<T> {
-  const giveUpAt = clock.monotonic() + busyTimeoutMs
+  let deadline: AbortSignal | undefined
   for (;;) {
     try {
       return fn()
     } catch (error) {
-      if (!isBusy(error) || clock.monotonic() >= giveUpAt) throw error
+      if (!isBusy(error) || deadline?.aborted) throw translateDatabaseError(error)
+      deadline ??= clock.deadline(busyTimeoutMs)
       await clock.sleep(5 + Math.random() * 20)
     }
   }

@@ -2,7 +2,7 @@
 import type { WorkspaceStatus } from '@alcove/contract'
 import { prepare } from './prepared.ts'
 import type { Queryable } from './schema.ts'
-import { decodeLocated, type LocatedWorkspace, type StoredWorkspace, slotColumn, type WorkspaceRow } from './workspace-row.ts'
+import { slotColumn, type WorkspaceRow } from './workspace-row.ts'
 
 /** Which page of which workspaces. */
 export interface PageQuery {
@@ -16,9 +16,16 @@ export interface PageQuery {
   readonly namespace?: string | undefined
 }
 
+/** Which workspace, in which version, at which address: all that is needed to tell whether what is known of it is still true. */
+export interface WorkspaceHead {
+  readonly id: string
+  readonly version: number
+  readonly slot: number | null
+}
+
 /** Some workspaces and how many there are on all pages. */
 export interface WorkspacePage {
-  readonly rows: LocatedWorkspace[]
+  readonly heads: WorkspaceHead[]
   readonly total: number
 }
 
@@ -29,12 +36,17 @@ export async function listPage(q: Queryable, query: PageQuery): Promise<Workspac
   const parameters = [query.accountId, ...columns.map((column) => query[column] as string)]
   const total = columns.length === 0 ? await countAll(q, query.accountId) : await count(q, where, parameters)
   const offset = (query.page - 1) * query.limit
-  if (offset >= total) return { rows: [], total }
-  const select = prepare<StoredWorkspace & { slot: number | null }>(
-    `select *, ${slotColumn} from workspaces where ${where} order by created_at desc, id desc limit ? offset ?`,
-  )
-  const rows = await select(q, [...parameters, query.limit, offset])
-  return { rows: rows.map(decodeLocated), total }
+  if (offset >= total) return { heads: [], total }
+  const select = prepare<WorkspaceHead>(`select id, version, ${slotColumn} from workspaces where ${where} order by created_at desc, id desc limit ? offset ?`)
+  return { heads: await select(q, [...parameters, query.limit, offset]), total }
+}
+
+const selectHead = prepare<WorkspaceHead & { account_id: string }>(`select id, version, account_id, ${slotColumn} from workspaces where id = ?`)
+
+/** Returns the head of a workspace of an account. */
+export async function findHead(q: Queryable, accountId: string, id: string): Promise<WorkspaceHead | undefined> {
+  const [row] = await selectHead(q, [id])
+  return row?.account_id === accountId ? row : undefined
 }
 
 const selectTotal = prepare<{ total: number }>('select total from workspace_totals where account_id = ?')

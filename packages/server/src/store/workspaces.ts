@@ -16,7 +16,7 @@ import {
   type WorkspaceRow,
 } from './workspace-row.ts'
 
-export { listPage, type PageQuery, type WorkspacePage } from './workspace-pages.ts'
+export { findHead, listPage, type PageQuery, type WorkspaceHead, type WorkspacePage } from './workspace-pages.ts'
 export type { Failure, LocatedWorkspace, NewWorkspace, WorkspacePatch, WorkspaceRow } from './workspace-row.ts'
 
 /** Resources of some workspaces together. */

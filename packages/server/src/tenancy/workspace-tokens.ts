@@ -14,7 +14,7 @@ export interface WorkspaceTokens {
   sign(workspace: { readonly id: string; readonly account_id: string }): Promise<string>
 }
 
-/** Reads the signing key, making it on first use. Of several processes at once, the first one's key stays. */
+/** Reads the signing key, making it on first use. The caller holds the lock of the data directory, so nobody else makes one. */
 export async function createWorkspaceTokens({ keyPath, issuer, clock }: { keyPath: string; issuer: string; clock: Clock }): Promise<WorkspaceTokens> {
   if ((await findFile(keyPath)) === undefined) await writeFileDurably(keyPath, randomBytes(32).toString('base64url'))
   const key = Buffer.from((await readFile(keyPath, 'utf8')).trim(), 'base64url')

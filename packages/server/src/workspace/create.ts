@@ -13,9 +13,10 @@ import type { Principal } from '../tenancy/principal.ts'
 import { fillDefaults } from './config-defaults.ts'
 import { type Control, within } from './control.ts'
 import { failureOf, launch } from './launch.ts'
-import { transition } from './lifecycle.ts'
+import { Preempted } from './mailbox.ts'
 import { generateName } from './names.ts'
 import { removeRow } from './remove.ts'
+import { settleFailed } from './settle.ts'
 import type { CreateRequest, Idempotency } from './workspaces.ts'
 
 const operation = 'createWorkspace'
@@ -58,11 +59,20 @@ export async function provision(control: Control, row: WorkspaceRow, actor: stri
   try {
     return await launch(control, row, actor, signal)
   } catch (error) {
-    if (signal.aborted) throw new AlcoveError('conflict', { message: 'The workspace was deleted while it was being created.', cause: error })
+    if (signal.reason instanceof Preempted) throw signal.reason
     control.log.warn({ workspaceId: row.id, reason: messageOf(error) }, 'create failed')
     if (isKnown()) await keepAsFailed(control, row, actor, error)
-    else await removeRow(control, row, actor, `create failed: ${messageOf(error)}`)
+    else await forget(control, row, actor, error)
     throw asCreateFailure(error)
+  }
+}
+
+/** Removes the row of a failed create; what cannot be removed now is removed by the reconciler, and the caller is told of the create. */
+async function forget(control: Control, row: WorkspaceRow, actor: string, error: unknown): Promise<void> {
+  try {
+    await removeRow(control, row, actor, `create failed: ${messageOf(error)}`)
+  } catch (failure) {
+    control.log.error({ workspaceId: row.id, err: failure }, 'a failed create could not be cleared away yet; it is tried again')
   }
 }
 
@@ -87,14 +97,7 @@ async function keepAsFailed(control: Control, row: WorkspaceRow, actor: string, 
     updated_at: at,
     completed_at: at,
   } as const
-  await control.store.transaction((tx) =>
-    transition(
-      tx,
-      row,
-      { from: ['creating'], to: 'failed', bootId: row.boot_id, actor, reason: failure.message, patch: { failure, provisioning, deadline_at: null } },
-      now,
-    ),
-  )
+  await settleFailed(control, row, actor, failure, { provisioning })
 }
 
 /** Whatever an earlier request with the same key has made, or is making. */

@@ -8,6 +8,9 @@ import * as workspaces from '../store/workspaces.ts'
 import type { Control } from './control.ts'
 import { transition } from './lifecycle.ts'
 
+/** Time an image has to be there, ms: longer than its build may take, whose own bound gives the better reason. */
+const imageDeadlineMs = 2 * 3_600_000
+
 /** Boots the VM of a row and moves it to `running`. The row is as it was when this fails; the caller decides what becomes of it. */
 export async function launch(control: Control, row: WorkspaceRow, actor: string, signal: AbortSignal): Promise<WorkspaceRow> {
   const { store, runner, clock } = control
@@ -15,7 +18,7 @@ export async function launch(control: Control, row: WorkspaceRow, actor: string,
   const slot = await slots.find(store.db, row.id)
   const bootId = row.boot_id
   if (slot === undefined || bootId === null) throw new Error(`${row.id} has no slot or no boot`)
-  await note(control, row, 'starting', 'Starting the virtual machine.')
+  await note(control, row, 'starting', 'Starting the virtual machine.', control.times.moveDeadlineMs)
   const booted = await observed(control, () => runner.boot(bootSpec(row, bootId, digest, slot), signal))
   const running = await store.transaction((tx) =>
     transition(
@@ -78,7 +81,7 @@ export function failureOf(error: unknown, at: number): { code: string; message: 
 /** Digest the workspace is pinned to; the first launch pins it, and builds the image if it is not there yet. */
 async function pinImage(control: Control, row: WorkspaceRow, signal: AbortSignal): Promise<string> {
   if (row.image_digest !== null) return row.image_digest
-  await note(control, row, 'preparing', `Preparing the image ${row.image}.`)
+  await note(control, row, 'preparing', `Preparing the image ${row.image}.`, imageDeadlineMs)
   let message = ''
   const image = await control.images.ensure(row.image_id, {
     signal,
@@ -92,8 +95,8 @@ async function pinImage(control: Control, row: WorkspaceRow, signal: AbortSignal
   return image.digest
 }
 
-/** Stores how far the first launch has come; later ones are told by the status alone. */
-async function note(control: Control, row: WorkspaceRow, phase: Provisioning['phase'], message: string): Promise<void> {
+/** Stores how far the first launch has come, and the time the next part of it has, ms. Later launches are told by the status alone. */
+async function note(control: Control, row: WorkspaceRow, phase: Provisioning['phase'], message: string, partMs?: number): Promise<void> {
   if (row.status !== 'creating') return
   const now = control.clock.now()
   const at = new Date(now).toISOString()
@@ -106,7 +109,10 @@ async function note(control: Control, row: WorkspaceRow, phase: Provisioning['ph
     updated_at: at,
     completed_at: null,
   }
-  await control.store.transaction((tx) => workspaces.compareAndSet(tx, { id: row.id, from: ['creating'], bootId: row.boot_id }, { provisioning }, now))
+  const deadline = partMs === undefined ? {} : { deadline_at: now + partMs }
+  await control.store.transaction((tx) =>
+    workspaces.compareAndSet(tx, { id: row.id, from: ['creating'], bootId: row.boot_id }, { provisioning, ...deadline }, now),
+  )
 }
 
 /** A host name of the workspace's name where it has one that fits, else its id. */

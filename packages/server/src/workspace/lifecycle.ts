@@ -19,6 +19,18 @@ export interface Transition {
   readonly patch?: Omit<WorkspacePatch, 'status'>
 }
 
+/** Says why a running VM is of no use at present, or that it is again; returns whether that is news. */
+export async function noteHealth(tx: Tx, row: WorkspaceRow, failure: WorkspaceRow['failure'], now: number): Promise<boolean> {
+  if (row.failure?.code === failure?.code) return false
+  const changed = await workspaces.compareAndSet(tx, { id: row.id, from: ['running'], bootId: row.boot_id }, { failure }, now)
+  if (!changed) return false
+  const { id, account_id, boot_id } = row
+  const reason = failure?.message ?? 'The virtual machine runs again.'
+  const event = { workspace_id: id, account_id, boot_id, at: now, type: 'health', from_status: 'running', to_status: 'running', actor: 'system', reason }
+  await events.append(tx, event)
+  return true
+}
+
 /** Makes a move if the row is as expected; returns the row as it is then, or `undefined` and changes nothing. */
 export async function transition(tx: Tx, row: Pick<WorkspaceRow, 'id' | 'account_id'>, move: Transition, now: number): Promise<WorkspaceRow | undefined> {
   for (const from of move.from) {

@@ -2,22 +2,19 @@
  * One turn at a time per workspace: this replaces every lock and every flag. The same action joins the one that waits or runs,
  * others wait their turn, and an action that pre-empts aborts the running one and everything in front of it.
  */
-import { fail } from '../lib/fail.ts'
+import { AlcoveError, fail } from '../lib/fail.ts'
 
 /** What a turn may be for. */
-export type Action = 'create' | 'start' | 'stop' | 'restart' | 'delete' | 'exited' | 'update'
+export type Action = 'create' | 'start' | 'stop' | 'restart' | 'delete' | 'exited' | 'update' | 'resume'
 
 /** Turns that may wait for one workspace; more are refused. */
 const maxWaiting = 16
 
-/** Why a turn was aborted. */
-export class Preempted extends Error {
-  readonly by: Action
-
+/** Why a turn was aborted in favour of another; whoever asked for it is told as much. */
+export class Preempted extends AlcoveError {
   constructor(by: Action) {
-    super(`given up in favour of ${by}`)
+    super('conflict', { message: `The action was given up in favour of a later request: ${by}.`, details: { action: by } })
     this.name = 'Preempted'
-    this.by = by
   }
 }
 
@@ -69,6 +66,11 @@ export class Mailboxes {
   /** The action in progress, if any. */
   current(workspaceId: string): Action | undefined {
     return this.#boxes.get(workspaceId)?.[0]?.action
+  }
+
+  /** Aborts the action in progress for another reason than a later one. */
+  abort(workspaceId: string, reason: Error): void {
+    this.#boxes.get(workspaceId)?.[0]?.controller.abort(reason)
   }
 
   /** Resolves when no turn of any workspace is left. */

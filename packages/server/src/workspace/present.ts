@@ -17,6 +17,7 @@ export function needsRestart(row: Pick<WorkspaceRow, 'status' | 'config' | 'boot
 export function presentWorkspace(row: WorkspaceRow, ip: string, now: number): Workspace {
   const running = row.status === 'running'
   const restart = needsRestart(row)
+  const ready = running && row.failure === null
   return {
     id: row.id,
     name: row.name,
@@ -28,13 +29,13 @@ export function presentWorkspace(row: WorkspaceRow, ip: string, now: number): Wo
     uptime: running && row.started_at !== null ? Math.max(0, Math.floor((now - row.started_at) / 1000)) : 0,
     start_time: row.started_at === null ? '' : iso(row.started_at),
     status: row.status,
-    ready: running,
+    ready,
     ...(row.provisioning ? { provisioning: row.provisioning } : {}),
     info: {
       status: row.status,
       is_running: running,
       user_requested_stop: row.user_requested_stop,
-      ready: running,
+      ready,
       ...(row.failure ? { failure: { code: row.failure.code, message: row.failure.message, at: iso(row.failure.at) } } : {}),
       ...(restart ? { restart_required: true } : {}),
     },

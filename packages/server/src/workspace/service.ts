@@ -2,7 +2,7 @@
 import type { Workspace } from '@alcove/contract'
 import type { Catalogue } from '../catalog/catalogue.ts'
 import { fail } from '../lib/fail.ts'
-import type { LocatedWorkspace } from '../store/workspaces.ts'
+import type { LocatedWorkspace, WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
 import * as ledger from '../tenancy/ledger.ts'
 import type { Principal } from '../tenancy/principal.ts'
@@ -13,25 +13,27 @@ import { restart, start, stop } from './power.ts'
 import { needsRestart, presentStats, presentWorkspace } from './present.ts'
 import { remove } from './remove.ts'
 import { update } from './update.ts'
-import type { Workspaces } from './workspaces.ts'
+import { createViews } from './views.ts'
+import { noSuchWorkspace, type Workspaces } from './workspaces.ts'
 
 /** Makes the service. */
 export function createWorkspaces(control: Control & { readonly tokens: WorkspaceTokens; readonly catalogue: Catalogue }): Workspaces {
   const { store, runner, clock, plans } = control
   const show = (row: LocatedWorkspace): Workspace => presentWorkspace(row, row.slot === null ? '' : runner.addressOf(row.slot), clock.now())
   const find = async (principal: Principal, id: string) =>
-    (await workspaces.find(store.db, principal.accountId, id)) ?? fail('not_found', { message: notFound })
+    (await workspaces.find(store.db, principal.accountId, id)) ?? fail('not_found', { message: noSuchWorkspace })
   const caller = (principal: Principal) => ({ actor: principal.keyId, plan: principal.plan })
-  const reread = async (principal: Principal, id: string) => show(await find(principal, id))
+  const views = createViews({ store, clock, addressOf: runner.addressOf })
+  const reread = async (principal: Principal, id: string) => (await views.find(principal.accountId, id)) ?? fail('not_found', { message: noSuchWorkspace })
+  // A verb that was done is not a failure because the workspace was deleted right after it.
+  const after = async (principal: Principal, row: WorkspaceRow) => (await views.find(principal.accountId, row.id)) ?? show({ ...row, slot: null })
 
   return {
     create: async (principal, request, idempotency) => {
-      const row = await create(control, principal, request, idempotency)
-      return reread(principal, row.id)
+      return after(principal, await create(control, principal, request, idempotency))
     },
     async list(principal, { page, limit, mode, status, namespace }) {
-      const found = await workspaces.listPage(store.db, { accountId: principal.accountId, page, limit, mode, status, namespace })
-      return { workspaces: found.rows.map(show), total: found.total, page, limit }
+      return { ...(await views.page({ accountId: principal.accountId, page, limit, mode, status, namespace })), page, limit }
     },
     get: reread,
     async details(principal, id) {
@@ -63,8 +65,8 @@ export function createWorkspaces(control: Control & { readonly tokens: Workspace
     },
     async update(principal, id, request) {
       await find(principal, id)
-      await update(control, principal, id, request)
-      const row = await find(principal, id)
+      const changed = await update(control, principal, id, request)
+      const row = (await workspaces.find(store.db, principal.accountId, id)) ?? { ...changed, slot: null }
       return { workspace: show(row), restartRequired: needsRestart(row) }
     },
     async remove(principal, id) {
@@ -72,18 +74,15 @@ export function createWorkspaces(control: Control & { readonly tokens: Workspace
     },
     async start(principal, id, { force }) {
       await find(principal, id)
-      await start(control, id, caller(principal), force)
-      return reread(principal, id)
+      return after(principal, await start(control, id, caller(principal), force))
     },
     async stop(principal, id) {
       await find(principal, id)
-      await stop(control, id, caller(principal))
-      return reread(principal, id)
+      return after(principal, await stop(control, id, caller(principal)))
     },
     async restart(principal, id) {
       await find(principal, id)
-      await restart(control, id, caller(principal))
-      return reread(principal, id)
+      return after(principal, await restart(control, id, caller(principal)))
     },
     async logs(principal, id, { source, tail_lines }) {
       await find(principal, id)
@@ -103,6 +102,3 @@ export function createWorkspaces(control: Control & { readonly tokens: Workspace
     images: (query) => control.catalogue.list(query),
   }
 }
-
-/** The same for an id that never was and for one of another account. */
-const notFound = 'There is no such workspace in this account.'

@@ -1,7 +1,7 @@
 /** Changing name and config: checked and stored in one transaction; what can act on a running VM acts at once. */
 
 import { runningPoolStatuses } from '@alcove/contract'
-import { fail } from '../lib/fail.ts'
+import { AlcoveError, fail } from '../lib/fail.ts'
 import { lockAccount } from '../store/accounts.ts'
 import * as events from '../store/events.ts'
 import * as slots from '../store/slots.ts'
@@ -10,14 +10,15 @@ import * as workspaces from '../store/workspaces.ts'
 import { checkStart, checkUpdate } from '../tenancy/ledger.ts'
 import type { Principal } from '../tenancy/principal.ts'
 import { mergeConfig } from './config-defaults.ts'
-import type { Control } from './control.ts'
+import { type Control, within } from './control.ts'
 import { checkProxy } from './create.ts'
-import type { UpdateRequest } from './workspaces.ts'
+import { noSuchWorkspace, type UpdateRequest } from './workspaces.ts'
 
 /** Stores the change and returns the row as it is then. */
 export async function update(control: Control, principal: Principal, id: string, request: UpdateRequest): Promise<WorkspaceRow> {
   const changed = await store(control, principal, id, request)
-  if (request.config?.network_config?.allow_internet !== undefined) await openNetwork(control, changed)
+  // Past the budget of an answer it is applied all the same: by its turn, or by the next pass.
+  if (request.config?.network_config?.allow_internet !== undefined) await within(control, openNetwork(control, changed))
   return changed
 }
 
@@ -26,7 +27,7 @@ async function store(control: Control, principal: Principal, id: string, request
   return control.store.transaction(async (tx) => {
     const now = clock.now()
     await lockAccount(tx, principal.accountId)
-    const row = (await workspaces.find(tx, principal.accountId, id)) ?? fail('not_found', { message: `There is no workspace ${id}.` })
+    const row = (await workspaces.find(tx, principal.accountId, id)) ?? fail('not_found', { message: noSuchWorkspace })
     if (row.status === 'deleting') fail('conflict', { message: 'The workspace is being deleted.', details: { status: row.status } })
     const config = mergeConfig(row.config, request.config ?? {})
     checkProxy(control, config)
@@ -64,7 +65,11 @@ async function openNetwork(control: Control, row: WorkspaceRow): Promise<void> {
       const now = await workspaces.findAny(control.store.db, row.id)
       const slot = await slots.find(control.store.db, row.id)
       if (now?.status !== 'running' || now.boot_id === null || slot === undefined) return
-      await control.runner.updateNetwork({ workspaceId: row.id, bootId: now.boot_id, slot, allowInternet: now.config.network_config.allow_internet })
+      const lease = { workspaceId: row.id, bootId: now.boot_id, slot, allowInternet: now.config.network_config.allow_internet }
+      // A VM that ends at this moment has no rules to change.
+      await control.runner.updateNetwork(lease).catch((error) => {
+        if (!(error instanceof AlcoveError) || error.code !== 'vm_not_running') throw error
+      })
     },
     { joins: false },
   )

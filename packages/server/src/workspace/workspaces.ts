@@ -14,6 +14,9 @@ import type {
 } from '@alcove/contract'
 import type { Principal } from '../tenancy/principal.ts'
 
+/** The same for an id that never was, one of another account, and text that cannot be an id. */
+export const noSuchWorkspace = 'There is no such workspace in this account.'
+
 /** How a create is identified when it is sent again. */
 export interface Idempotency {
   readonly key: string

@@ -71,7 +71,11 @@ export function createFakeDriver({ installId, stateDir, step, clock, knobs = {} 
       const process = { pid: 5_000_000 + randomInt(1_000_000_000), startTicks: randomInt(1_000_000_000) }
       const agentSocket = join(vmDir, 'agent.sock')
       const handle: VmHandle = { version: 1, installId, workspaceId, bootId, hostBootId, ...process, uid, runDir, agentSocket, lockPath, cgroups: [] }
-      const isStarted = await step('vmm.spawn', async () => store.start({ handle, status: 'prelaunch', isWedged: false, exit: null }))
+      let isStarted: boolean | undefined
+      // A step may be run twice; a second VM would only find the lock taken.
+      await step('vmm.spawn', async () => {
+        isStarted ??= store.start({ handle, status: 'prelaunch', isWedged: false, exit: null })
+      })
       if (!isStarted) fail('conflict', { message: 'A virtual machine of this workspace is still running.' })
       await mkdir(vmDir, { recursive: true })
       return createFakeVm(handle, store, step, clock)

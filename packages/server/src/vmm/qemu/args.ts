@@ -3,7 +3,10 @@ import type { LaunchSpec } from '../driver.ts'
 import { renderMarker } from './marker.ts'
 
 /** Kernel command line of every VM. QEMU appends where its virtio-mmio devices are. */
-export const kernelCommandLine = 'console=ttyS0 reboot=t panic=-1 quiet'
+const kernelCommandLine = 'console=ttyS0 reboot=t panic=-1 quiet'
+
+/** What runs the guest's instructions. */
+export type Accelerator = { readonly accel: 'kvm' } | { readonly accel: 'tcg' /** See tsc.ts. */; readonly tscKhz: number | undefined }
 
 /** Names in the VM's directory, which is QEMU's working directory: no path of the host is part of an option. */
 export const vmFiles = {
@@ -22,7 +25,7 @@ export const inheritedFiles = { kernel: '/proc/self/fd/4', initrd: '/proc/self/f
 export const tcgCacheMib = 256
 
 /** Renders the arguments of QEMU, without the program. Only ids, numbers and a MAC come from outside, each checked. */
-export function renderArgs(spec: LaunchSpec, installId: string, accel: 'kvm' | 'tcg'): readonly string[] {
+export function renderArgs(spec: LaunchSpec, installId: string, accelerator: Accelerator): readonly string[] {
   const { cpus, memoryMib, mac } = spec
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) throw new RangeError(`not a MAC address: ${JSON.stringify(mac.slice(0, 40))}`)
   if (!Number.isInteger(cpus) || cpus < 1 || !Number.isInteger(memoryMib) || memoryMib < 1) throw new RangeError('cpus and memoryMib are positive integers')
@@ -35,7 +38,7 @@ export function renderArgs(spec: LaunchSpec, installId: string, accel: 'kvm' | '
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     // acpi=on hangs some boots under TCG; without PIT or PIC all of them hang. rtc: the guest's first clock. isa-serial: the console.
     ...['-M', 'microvm,acpi=off,pit=on,pic=on,rtc=on,isa-serial=on,memory-backend=ram'],
-    ...accelerator(accel),
+    ...acceleration(accelerator),
     ...['-smp', `cpus=${cpus}`],
     ...['-m', `size=${memoryMib}M`],
     // reserve=off: memory is promised beyond what the host has free; the cgroup and the plans bound what is used.
@@ -46,7 +49,7 @@ export function renderArgs(spec: LaunchSpec, installId: string, accel: 'kvm' | '
     '-S',
     // A reset ends the VM: the control plane decides about restarts.
     '-no-reboot',
-    ...['-kernel', inheritedFiles.kernel, '-initrd', inheritedFiles.initrd, '-append', kernelCommandLine],
+    ...['-kernel', inheritedFiles.kernel, '-initrd', inheritedFiles.initrd, '-append', commandLine(accelerator)],
     ...monitors(),
     ...blockDevices(),
     ...network(mac),
@@ -56,7 +59,13 @@ export function renderArgs(spec: LaunchSpec, installId: string, accel: 'kvm' | '
   ]
 }
 
-function accelerator(accel: 'kvm' | 'tcg'): string[] {
+/** tsc=reliable: no watchdog, whose own clock loses ticks on a busy host and would blame the counter. */
+function commandLine(accelerator: Accelerator): string {
+  if (accelerator.accel === 'kvm' || accelerator.tscKhz === undefined) return kernelCommandLine
+  return `${kernelCommandLine} tsc=reliable tsc_early_khz=${accelerator.tscKhz}`
+}
+
+function acceleration({ accel }: Accelerator): string[] {
   return accel === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', `tcg,thread=multi,tb-size=${tcgCacheMib}`, '-cpu', 'max']
 }
 

@@ -11,6 +11,7 @@ import { failLocked, isLocked } from './lock.ts'
 import { type KvmProbe, probe } from './probe.ts'
 import { readHostBootId } from './proc.ts'
 import { findVmm, listVmms } from './process.ts'
+import { readTscKhz } from './tsc.ts'
 import { createVm, endVmm } from './vm.ts'
 
 /** What the driver needs. */
@@ -45,7 +46,8 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
 
     async launch(spec, signal) {
       const { accel } = await fingerprint()
-      return launchVm({ installId, step, clock, log, cgroups, qemuPath, accel }, spec, signal)
+      const accelerator = accel === 'kvm' ? { accel } : { accel, tscKhz: await readTscKhz() }
+      return launchVm({ installId, step, clock, log, cgroups, qemuPath, accelerator }, spec, signal)
     },
 
     async attach(handle) {

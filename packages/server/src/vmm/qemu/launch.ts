@@ -6,7 +6,7 @@ import { fail, messageOf } from '../../lib/fail.ts'
 import type { Step } from '../../lib/step.ts'
 import { UndoStack } from '../../lib/undo.ts'
 import type { LaunchSpec, Vm, VmHandle } from '../driver.ts'
-import { renderArgs } from './args.ts'
+import { type Accelerator, renderArgs } from './args.ts'
 import { type Cgroups, limitsOf } from './cgroup.ts'
 import { createVmDirectory, launcherPath, logFileBytes, readTail, removeVmFiles, stderrBytes, vmPaths } from './files.ts'
 import { failLocked, lockedExitCode, renderLocked } from './lock.ts'
@@ -25,15 +25,15 @@ export interface LaunchDependencies {
   readonly log: Logger
   readonly cgroups: Cgroups
   readonly qemuPath: string
-  readonly accel: 'kvm' | 'tcg'
+  readonly accelerator: Accelerator
 }
 
 /** Starts a VM with stopped CPUs. @throws conflict when the workspace has a live VM; VM_UNAVAILABLE when QEMU does not start */
 export async function launchVm(deps: LaunchDependencies, spec: LaunchSpec, signal: AbortSignal): Promise<Vm> {
-  const { installId, step, clock, log, cgroups, qemuPath, accel } = deps
+  const { installId, step, clock, log, cgroups, qemuPath, accelerator } = deps
   const { workspaceId, bootId, runDir, uid } = spec
   if (!Number.isInteger(uid) || uid < 1) throw new RangeError('a VM never runs as root')
-  const args = renderArgs(spec, installId, accel)
+  const args = renderArgs(spec, installId, accelerator)
   signal.throwIfAborted()
   await access(qemuPath, constants.X_OK).catch((cause) => fail('VM_UNAVAILABLE', { message: 'QEMU is not installed on this host.', cause }))
 
@@ -51,7 +51,7 @@ export async function launchVm(deps: LaunchDependencies, spec: LaunchSpec, signa
   const argv = renderLocked(spec.lockPath, ['sh', launcherPath, 'host', ...groups, '--', qemuPath, ...args])
   const launcher = await step('vmm.spawn', async () => {
     // A step may be run twice; a second launcher would only find the lock taken.
-    started ??= await spawnLauncher(argv, launcherEnvironment(spec, accel), vmPaths(runDir).stderr)
+    started ??= await spawnLauncher(argv, launcherEnvironment(spec, accelerator.accel), vmPaths(runDir).stderr)
     return started
   })
 

@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { clientId, clientSecret, startContractServer } from '../../../test/support/contract-server.ts'
+import { clientId, clientSecret, startContractServer } from '../support/contract-server.ts'
 
 const run = promisify(execFile)
-const sdkDir = fileURLToPath(new URL('..', import.meta.url))
+const sdkDir = fileURLToPath(new URL('../../packages/sdk', import.meta.url))
 const tsc = join(createRequire(import.meta.url).resolve('typescript/package.json'), '../bin/tsc')
 
 /** Builds the package into a directory of the test, laid out as an installation. */

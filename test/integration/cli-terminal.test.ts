@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type ContractServer, clientId, clientSecret, setStatus, startContractServer } from '../../../test/support/contract-server.ts'
+import { type ContractServer, clientId, clientSecret, setStatus, startContractServer } from '../support/contract-server.ts'
 
-const main = fileURLToPath(new URL('main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
 
 /** Runs the CLI on a terminal of 80 columns; types `key` once `prompt` is on the screen. */
 async function runOnTerminal(t: TestContext, server: ContractServer, args: string, prompt?: RegExp, key = ''): Promise<{ code: number; screen: string }> {

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type ContractServer, clientId, clientSecret, setStatus, startContractServer } from '../../../test/support/contract-server.ts'
+import { type ContractServer, clientId, clientSecret, setStatus, startContractServer } from '../support/contract-server.ts'
 
-const main = fileURLToPath(new URL('main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
 
 interface Result {
   readonly code: number | null
@@ -72,6 +72,7 @@ test('help names every command, those of the server too', async (t) => {
   assert.equal(stderr, '')
   const names = 'ls create get details update rm start stop restart logs quota images login serve key config host doctor'
   for (const name of names.split(' ')) assert.match(stdout, new RegExp(`^  ${name}\\b`, 'm'), name)
+  assert.match((await run('--version')).stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
 test('ls prints a table for people and the answer for machines', async (t) => {
