@@ -1,6 +1,6 @@
 /** Cold boot: `POST /workspace` until it answers, against the same kernel and initramfs under bare QEMU until the same agent answers. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +16,8 @@ const memoryMib = 256
 /** Measures cold boots. */
 export async function benchBoot(rounds: number): Promise<Finding[]> {
   const directory = await mkdtemp(join(tmpdir(), 'alcove-bench-'))
+  // VMs run as users of their own and pass through it.
+  await chmod(directory, 0o711)
   const daemon = spawn(alcove, ['serve', '--data-dir', join(directory, 'data'), '--listen', '127.0.0.1:0', '--log-level', 'info'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -59,7 +59,7 @@ test('key create works while the daemon runs, makes the account, and the key is 
   assert.equal((await daemon.client(other).quota()).plan, 'tiny')
   await assert.rejects(daemon.client({ clientId: key.clientId, clientSecret: other.clientSecret }, { maxRetries: 0 }).quota(), { status: 401 })
   const refused = await daemon.alcove(['key', 'create', ...places(), '--account', 'x', '--plan', 'huge'])
-  assert.equal(refused.exitCode, 1)
+  assert.equal(refused.exitCode, 2)
   assert.match(refused.stderr, /no plan "huge".*tiny/)
 })
 

@@ -28,7 +28,8 @@ declare module 'fastify' {
 export function bindOperations(app: FastifyInstance, handlers: Handlers, authenticate: Authenticate): void {
   app.decorateRequest('principal', null)
   const serializers = createSerializers()
-  app.setSerializerCompiler(({ schema }) => serializers(schema))
+  // Fastify sends bytes as they are; only its types ask for a string.
+  app.setSerializerCompiler(({ schema }) => serializers(schema) as (answer: unknown) => string)
   for (const [name, operation] of Object.entries(operations) as [OperationName, Operation][]) {
     const route =
       operation.access === 'account'

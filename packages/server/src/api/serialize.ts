@@ -6,16 +6,25 @@ type Print = (value: unknown) => string
 type Schema = Parameters<typeof build>[0]
 
 /** Makes the printers of the API. */
-export function createSerializers(): (schema: unknown) => Print {
+export function createSerializers(): (schema: unknown) => (answer: unknown) => string | Buffer {
   const printWorkspace = once(build(Workspace as Schema))
-  const printWorkspaces = once((list) => `[${(list as object[]).map(printWorkspace).join(',')}]`)
   return (schema) => {
     if (schema === WorkspaceAnswer) return (answer) => `{"success":true,"workspace":${printWorkspace((answer as WorkspaceAnswer).workspace)}}`
-    if (schema !== ListAnswer) return build(schema as Schema)
-    return (answer) => {
-      const { workspaces, total, page, limit } = answer as ListAnswer
-      return `{"success":true,"workspaces":${printWorkspaces(workspaces)},"total":${total},"page":${page},"limit":${limit}}`
-    }
+    if (schema === ListAnswer) return listPrinter(printWorkspace) as (answer: unknown) => Buffer
+    return build(schema as Schema)
+  }
+}
+
+/** A page as bytes: some 20 kB, which would have to be encoded for every answer otherwise. */
+function listPrinter(printWorkspace: (workspace: object) => string): (answer: ListAnswer) => Buffer {
+  const printed = new WeakMap<object, { total: number; page: number; limit: number; bytes: Buffer }>()
+  return ({ workspaces, total, page, limit }) => {
+    const known = printed.get(workspaces)
+    if (known?.total === total && known.page === page && known.limit === limit) return known.bytes
+    const text = `{"success":true,"workspaces":[${workspaces.map(printWorkspace).join(',')}],"total":${total},"page":${page},"limit":${limit}}`
+    const bytes = Buffer.from(text)
+    printed.set(workspaces, { total, page, limit, bytes })
+    return bytes
   }
 }
 
