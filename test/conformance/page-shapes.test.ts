@@ -2,36 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { startPage } from '../support/page.ts'
-
-/** The page's example request, as it stands there. */
-const request = {
-  name: 'my-app',
-  image: 'node-20',
-  namespace: 'production',
-  mode: 'permanent',
-  config: {
-    cpus: 2,
-    memory_mb: 2048,
-    writable_size_mb: 1024,
-    ttl: '1h',
-    ttl_action: 'stop',
-    remove_on_exit: false,
-    restart_policy: 'always',
-    max_restarts: 5,
-    keep_logs: true,
-    static_network: true,
-    network_config: { allow_internet: true, public_ingress: false },
-    ssh_access: true,
-    env: [
-      { key: 'NODE_ENV', value: 'production' },
-      { key: 'PORT', value: '3000' },
-    ],
-    cmd: ['node', 'server.js'],
-    workloads: [],
-    wait_for_init: true,
-    proxy_assignment_id: 42,
-  },
-}
+import { pageExample } from '../support/page-example.ts'
 
 /** The page's workspace object, by example. */
 const workspace = {
@@ -62,7 +33,7 @@ const details = {
   ssh: { ssh_enabled: true, ssh_id: 'abc123' },
   api_access: { terminal: true, preview: false },
   lifecycle: { mode: 'permanent', restart_policy: 'always', uptime: 3600 },
-  config: request.config,
+  config: pageExample.config,
 }
 
 /** What differs in kind, as `path: wanted, found`. */
@@ -86,7 +57,7 @@ test('every endpoint answers in the shape of the page', async (t) => {
     return answer.body
   }
 
-  const created = (await answersLike({ success: true, workspace }, 'POST', '/workspace', request, 201)).workspace
+  const created = (await answersLike({ success: true, workspace }, 'POST', '/workspace', pageExample, 201)).workspace
   assert.match(created.id, /^ws_[a-z0-9]{8,}$/)
   assert.match(created.ip, /^10\.\d+\.\d+\.\d+$/)
   for (const field of ['start_time', 'created_at', 'updated_at']) assert.match(created[field], instant, field)
@@ -101,7 +72,7 @@ test('every endpoint answers in the shape of the page', async (t) => {
   const listed = await answersLike({ success: true, workspaces: [], total: 42, page: 1, limit: 20 }, 'GET', '/workspace?page=1&limit=20&mode=permanent')
   assert.deepEqual(differences(workspace, listed.workspaces[0]), [])
   const detailed = (await answersLike({ success: true, workspace: details }, 'GET', `${path}/details`)).workspace
-  assert.deepEqual(detailed.config, request.config, 'the config as it was given')
+  assert.deepEqual(detailed.config, pageExample.config, 'the config as it was given')
   assert.equal(JSON.parse(Buffer.from(detailed.token.split('.')[1], 'base64url').toString()).sub, created.id, 'the token names the workspace')
   assert.match(detailed.stats.networkIn, /^\d+(\.\d)? (B|[kMGTP]B)$/)
 

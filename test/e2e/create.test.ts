@@ -4,6 +4,7 @@ import test from 'node:test'
 import type { CreateWorkspaceRequest } from '../../packages/sdk/src/index.ts'
 import { sharedDaemon } from '../support/daemon.ts'
 import { staying, untilLogged } from '../support/guest-log.ts'
+import { pageExample } from '../support/page-example.ts'
 
 const outboundProxies = [{ id: 42, label: 'office', host: '127.0.0.1', port: 3128, protocol: 'http' }]
 const daemonOf = sharedDaemon({ config: { outboundProxies } })
@@ -48,36 +49,6 @@ test('with wait_for_init the start command runs when the answer comes', async ()
   await untilLogged(workspaces, made.id, /stdout: started/)
 })
 
-/** The first example of the workspaces page, as it stands there. */
-const pageExample = {
-  name: 'my-app',
-  image: 'node-20',
-  namespace: 'production',
-  mode: 'permanent',
-  config: {
-    cpus: 2,
-    memory_mb: 2048,
-    writable_size_mb: 1024,
-    ttl: '1h',
-    ttl_action: 'stop',
-    remove_on_exit: false,
-    restart_policy: 'always',
-    max_restarts: 5,
-    keep_logs: true,
-    static_network: true,
-    network_config: { allow_internet: true, public_ingress: false },
-    ssh_access: true,
-    env: [
-      { key: 'NODE_ENV', value: 'production' },
-      { key: 'PORT', value: '3000' },
-    ],
-    cmd: ['node', 'server.js'],
-    workloads: [],
-    wait_for_init: true,
-    proxy_assignment_id: 42,
-  },
-} as const
-
 test("the page's example request runs as it stands", async () => {
   const daemon = daemonOf()
   const { clientId, clientSecret } = daemon.firstKey
@@ -88,7 +59,7 @@ test("the page's example request runs as it stands", async () => {
   assert.deepEqual([workspace.name, workspace.namespace, workspace.mode, workspace.image], ['my-app', 'production', 'permanent', 'node-20'])
   assert.deepEqual(workspace.info, { status: 'running', is_running: true, user_requested_stop: false, ready: true })
   assert.deepEqual(workspace.resources, { cpus: 2, memory_mb: 2048, disk_size_mb: 1024 })
-  assert.equal(workspace.access.ssh_enabled, true)
+  assert.equal(workspace.access.ssh_enabled, false)
   // There is no server.js in the image: node itself says so, and its exit code is told.
   await untilLogged(daemon.workspaces, workspace.id, /Cannot find module '\/root\/server\.js'/)
   await untilLogged(daemon.workspaces, workspace.id, /alcove: .*exited with code 1/)

@@ -31,17 +31,21 @@ const columns: readonly Column<Row>[] = [
   { title: 'PER WORKSPACE', value: ({ perWorkspace }) => perWorkspace, isNumber: true },
 ]
 
+/** How the server spells that there is no limit. */
+const unlimited = 2_147_483_647
+
 function render(quota: Quota): string {
   const { limits, pool, pool_usage: owned, running_pool: runningPool, running_pool_usage: running } = quota
+  const most = (amount: number, show: (amount: number) => string) => (amount >= unlimited ? 'unlimited' : show(amount))
   const row = (resource: string, key: 'cpus' | 'memory_mb' | 'disk_mb', limit: { min: number; max: number }, show: (amount: number) => string): Row => ({
     resource,
-    owned: `${show(owned[key])} of ${show(pool[key])}`,
-    running: `${show(running[key])} of ${show(runningPool[key])}`,
+    owned: `${show(owned[key])} of ${most(pool[key], show)}`,
+    running: `${show(running[key])} of ${most(runningPool[key], show)}`,
     perWorkspace: `${show(limit.min)} to ${show(limit.max)}`,
   })
   const head = renderFields([
     ['plan', quota.planLabel],
-    ['workspaces', `${quota.currentSandboxes} of ${quota.maxSandboxes}`],
+    ['workspaces', `${quota.currentSandboxes} of ${most(quota.maxSandboxes, String)}`],
     ['can create', quota.canCreate ? 'yes' : `no: ${quota.reason ?? 'no reason given'}`],
   ])
   const rows = [

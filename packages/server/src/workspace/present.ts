@@ -39,7 +39,8 @@ export function presentWorkspace(row: WorkspaceRow, ip: string, now: number): Wo
       ...(row.failure ? { failure: { code: row.failure.code, message: row.failure.message, at: iso(row.failure.at) } } : {}),
       ...(restart ? { restart_required: true } : {}),
     },
-    access: { ssh_enabled: row.config.ssh_access },
+    // Nothing serves SSH yet, whatever the config asks for.
+    access: { ssh_enabled: false },
     network: {
       allow_internet: row.config.network_config.allow_internet,
       ingress_ports: [],

@@ -48,8 +48,9 @@ export function createWorkspaces(control: Control & { readonly tokens: Workspace
         uptime,
         token,
         stats: presentStats(reading),
-        ssh: { ssh_enabled: config.ssh_access, ssh_id: row.id.replace('ws_', ''), connection: null },
-        api_access: { terminal: false, preview: config.network_config.public_ingress },
+        // Nothing serves SSH, a terminal or a preview yet, whatever the config asks for.
+        ssh: { ssh_enabled: false, ssh_id: row.id.replace('ws_', ''), connection: null },
+        api_access: { terminal: false, preview: false },
         lifecycle: {
           mode: row.mode,
           restart_policy: config.restart_policy,
