@@ -43,6 +43,15 @@ test('twenty creates at once against a limit of three give exactly three, and th
   assert.equal((await setup.workspaces.quota(setup.principal)).currentSandboxes, 3)
 })
 
+test('a mistake in the config is told before an image that is not there, and that before a limit', async (t) => {
+  const { workspaces, principal } = await setUp(t, { none: { maxSandboxes: 0 } }, 'none')
+  const proxy = { config: { proxy_assignment_id: 7 } }
+  await assert.rejects(workspaces.create(principal, { image: 'nothing', ...proxy }, undefined), { code: 'INVALID_CONFIG' })
+  await assert.rejects(workspaces.create(principal, { image: 'nothing', config: {} }, undefined), { code: 'INVALID_IMAGE' })
+  await assert.rejects(workspaces.create(principal, { image: 'busybox', config: { cpus: 33 } }, undefined), { code: 'RESOURCE_NOT_ALLOWED' })
+  await assert.rejects(workspaces.create(principal, busybox, undefined), { code: 'SANDBOX_LIMIT_REACHED' })
+})
+
 test('a create whose boot fails leaves nothing behind and says why', async (t) => {
   const setup = await setUp(t)
   setup.world.host.knobs.onBoot = async () => {

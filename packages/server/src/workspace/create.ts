@@ -23,6 +23,8 @@ const operation = 'createWorkspace'
 
 /** Stores a workspace and boots it; answers when it runs, or with what there is when the budget is used up. */
 export async function create(control: Control, principal: Principal, request: CreateRequest, key: Idempotency | undefined): Promise<WorkspaceRow> {
+  // What is wrong in the body comes before what is not there.
+  checkProxy(control, request.config)
   const imageId = control.imageNames.resolve(request.image)
   if (imageId === undefined) {
     fail('INVALID_IMAGE', {
@@ -31,7 +33,6 @@ export async function create(control: Control, principal: Principal, request: Cr
     })
   }
   const config = fillDefaults(request.config, control.plans.get(principal.plan).limits)
-  checkProxy(control, config)
   const { row, isNew } = await admit(control, principal, request, imageId, config, key)
   if (!isNew) return settle(control, row)
 
