@@ -63,6 +63,8 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	// The kernel is quiet, so this is what the boot log begins with.
+	fmt.Printf("alcove: agent %s is up, waiting for its configuration\n", version)
 	reaper := process.NewReaper()
 	log := cmdlog.New(openLog(), time.Now)
 	machine := configure.NewMachine(reaper, log)

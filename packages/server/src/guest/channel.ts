@@ -11,6 +11,14 @@ const retryMs = 30
 /** How long a socket that nobody listens on may mean a VMM that is still starting, ms. After that the VM is gone. */
 const absentMs = 2000
 
+/**
+ * Time a fresh connection has until READY, ms; twice as long with each attempt, for a guest may just be slow. QEMU 7.2 can lose the
+ * opening of a connection: when the host left while the guest's buffers were full, it takes the bytes of the next connection and drops
+ * them. A new connection mends that.
+ */
+const firstPatienceMs = 1000
+const longestPatienceMs = 16_000
+
 /** The VM cannot be reached any more. */
 export class GuestGoneError extends Error {
   constructor(message: string, cause?: unknown) {
@@ -25,13 +33,15 @@ export class GuestGoneError extends Error {
  */
 export async function openChannel(socketPath: string, { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock }): Promise<Duplex> {
   let absentSince: number | undefined
+  let patienceMs = firstPatienceMs
   for (;;) {
     signal.throwIfAborted()
     try {
       const socket = await dial(socketPath, signal)
       absentSince = undefined
-      const channel = await handshake(socket, signal, clock)
+      const channel = await handshake(socket, signal, clock, patienceMs)
       if (channel) return channel
+      patienceMs = Math.min(2 * patienceMs, longestPatienceMs)
     } catch (error) {
       signal.throwIfAborted()
       absentSince ??= clock.monotonic()
@@ -67,12 +77,13 @@ function dial(path: string, signal: AbortSignal): Promise<Socket> {
 
 /**
  * Sends SYNC until READY comes. The nonce stays the same: a late answer to an early SYNC is good, and the agent keeps the session
- * of a nonce it knows. Resolves with nothing when the socket closes first.
+ * of a nonce it knows. Resolves with nothing when the socket closes first, or patience ends.
  */
-function handshake(socket: Socket, signal: AbortSignal, clock: Clock): Promise<Duplex | undefined> {
+function handshake(socket: Socket, signal: AbortSignal, clock: Clock, patienceMs: number): Promise<Duplex | undefined> {
   const nonce = randomBytes(nonceBytes)
   const finder = createReadyFinder(nonce)
   const sync = renderSync(nonce)
+  const patience = clock.deadline(patienceMs)
   return new Promise((resolve, reject) => {
     // Only when the last one was taken: a VM that is not up yet must not pile them up.
     const send = () => {
@@ -82,6 +93,7 @@ function handshake(socket: Socket, signal: AbortSignal, clock: Clock): Promise<D
     const settle = () => {
       stopSending()
       signal.removeEventListener('abort', onAbort)
+      patience.removeEventListener('abort', onClose)
       socket.off('data', onData)
       socket.off('close', onClose)
       socket.off('error', onClose)
@@ -104,6 +116,7 @@ function handshake(socket: Socket, signal: AbortSignal, clock: Clock): Promise<D
       reject(signal.reason)
     }
     signal.addEventListener('abort', onAbort, { once: true })
+    patience.addEventListener('abort', onClose, { once: true })
     socket.on('data', onData)
     socket.once('close', onClose)
     socket.once('error', onClose)
