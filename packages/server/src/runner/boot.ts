@@ -13,9 +13,10 @@ import type { Logger } from '../lib/log.ts'
 import type { Step } from '../lib/step.ts'
 import { UndoStack } from '../lib/undo.ts'
 import type { Network } from '../network/network.ts'
-import type { Vm, VmmDriver } from '../vmm/driver.ts'
+import type { Vm, VmExit, VmmDriver } from '../vmm/driver.ts'
 import { bootError } from './boot-error.ts'
 import type { BootFiles } from './boot-files.ts'
+import { endWithin } from './end-within.ts'
 import { refuseWithoutMemory } from './host-capacity.ts'
 import { workspacePaths } from './paths.ts'
 import { writeRecord } from './record.ts'
@@ -85,7 +86,7 @@ export async function boot(deps: BootDependencies, spec: BootSpec, signal: Abort
     undo.push('vm', () => vm.kill())
     await timed('handle', () => writeRecord(paths.record, { version: 1, spec, handle: vm.handle }))
     // The kernel starts meanwhile: until the tap is moved and opened it ends in an empty namespace, and the guest has no address yet.
-    const attached = timed('network', () => network.attach(lease, vm.handle.pid))
+    const attached = timed('network', () => network.attach(lease, vm.handle.pid)).catch((error) => blameEnd(clock, vm, error))
     undo.push('network', () => settled(attached).then(() => network.detach(lease)))
     const living = AbortSignal.any([signal, clock.deadline(deps.bootTimeoutMs), gone(vm), failed(attached)])
     await timed('resume', () => vm.resume())
@@ -184,6 +185,16 @@ function failed(outcome: Promise<unknown>): AbortSignal {
 /** A signal that aborts when the VM ends. */
 function gone(vm: Vm): AbortSignal {
   const controller = new AbortController()
-  void vm.exited.then((exit) => controller.abort(new Error(`the virtual machine ended: ${exit.detail}`)))
+  void vm.exited.then((exit) => controller.abort(endOf(exit)))
   return controller.signal
+}
+
+/** Raises what went wrong: that the VM ended, if it did, and not what failed for want of it. */
+async function blameEnd(clock: Clock, vm: Vm, error: unknown): Promise<never> {
+  const exit = await endWithin(clock, vm)
+  throw exit ? endOf(exit) : error
+}
+
+function endOf(exit: VmExit): Error {
+  return new Error(`the virtual machine ended: ${exit.detail}`)
 }
