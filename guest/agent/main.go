@@ -55,6 +55,9 @@ func run() error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: maxFiles, Max: maxFiles}); err != nil {
 		return fmt.Errorf("raise the limit of open files: %w", err)
 	}
+	if err := boot.TuneMemory(); err != nil {
+		return err
+	}
 	source, err := stats.Open("/proc")
 	if err != nil {
 		return err
