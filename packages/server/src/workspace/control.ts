@@ -2,6 +2,7 @@
 import type { ImageStore } from '../image/images.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
+import { within } from '../lib/within.ts'
 import type { Runner } from '../runner/runner.ts'
 import type { Store } from '../store/open.ts'
 import type { Plans } from '../tenancy/plans.ts'
@@ -43,15 +44,6 @@ export interface Control {
 }
 
 /** Waits for an outcome as long as an answer may take; `undefined` when it takes longer. */
-export async function within<T>({ clock, times }: Pick<Control, 'clock' | 'times'>, outcome: Promise<T>): Promise<T | undefined> {
-  const done = new AbortController()
-  const late = clock.sleep(times.answerBudgetMs, done.signal).then(
-    () => undefined,
-    () => undefined,
-  )
-  try {
-    return await Promise.race([outcome, late])
-  } finally {
-    done.abort()
-  }
+export function withinBudget<T>({ clock, times }: Pick<Control, 'clock' | 'times'>, outcome: Promise<T>): Promise<T | undefined> {
+  return within(clock, outcome, times.answerBudgetMs)
 }

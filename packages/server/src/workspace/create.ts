@@ -11,7 +11,7 @@ import * as workspaces from '../store/workspaces.ts'
 import { checkAdmission } from '../tenancy/ledger.ts'
 import type { Principal } from '../tenancy/principal.ts'
 import { fillDefaults } from './config-defaults.ts'
-import { type Control, within } from './control.ts'
+import { type Control, withinBudget } from './control.ts'
 import { failureOf, launch } from './launch.ts'
 import { Preempted } from './mailbox.ts'
 import { generateName } from './names.ts'
@@ -38,7 +38,7 @@ export async function create(control: Control, principal: Principal, request: Cr
 
   let answered = false
   const made = control.mailboxes.run(row.id, 'create', (signal) => provision(control, row, principal.keyId, signal, () => answered))
-  const outcome = await within(control, made)
+  const outcome = await withinBudget(control, made)
   if (outcome) return outcome
   answered = true
   return (await workspaces.findAny(control.store.db, row.id)) ?? fail('conflict', { message: 'The workspace was deleted while it was being created.' })
@@ -106,7 +106,7 @@ async function settle(control: Control, row: WorkspaceRow): Promise<WorkspaceRow
   if (row.status !== 'creating') return row
   const running = control.mailboxes.find<WorkspaceRow>(row.id, 'create')
   if (!running) return row
-  return (await within(control, running)) ?? row
+  return (await withinBudget(control, running)) ?? row
 }
 
 async function admit(control: Control, principal: Principal, request: CreateRequest, imageId: string, config: Config, key: Idempotency | undefined) {

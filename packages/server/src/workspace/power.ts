@@ -6,7 +6,7 @@ import * as slots from '../store/slots.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
 import { checkStart } from '../tenancy/ledger.ts'
-import { type Control, within } from './control.ts'
+import { type Control, withinBudget } from './control.ts'
 import { failureOf, launch } from './launch.ts'
 import { transition } from './lifecycle.ts'
 import { Preempted } from './mailbox.ts'
@@ -34,7 +34,7 @@ export async function start(control: Control, id: string, caller: Caller, force:
 /** Stops the VM unless it is stopped; keeps the disk. A start that is under way is given up. */
 export async function stop(control: Control, id: string, caller: Caller): Promise<WorkspaceRow> {
   const turn = async () => stopNow(control, await current(control, id), caller)
-  const stopped = await within(control, control.mailboxes.run(id, 'stop', turn, { preempts: ['start', 'restart', 'resume'] }))
+  const stopped = await withinBudget(control, control.mailboxes.run(id, 'stop', turn, { preempts: ['start', 'restart', 'resume'] }))
   return stopped ?? fail('STOP_FAILED', { message: 'The virtual machine has not ended yet; stopping goes on. Look again in a moment.' })
 }
 
@@ -141,5 +141,5 @@ async function current(control: Control, id: string): Promise<WorkspaceRow> {
 
 /** The outcome, or the row as it is when the budget of an answer is used up. */
 async function answer(control: Control, id: string, outcome: Promise<WorkspaceRow>): Promise<WorkspaceRow> {
-  return (await within(control, outcome)) ?? current(control, id)
+  return (await withinBudget(control, outcome)) ?? current(control, id)
 }

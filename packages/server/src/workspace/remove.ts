@@ -5,7 +5,7 @@ import * as idempotency from '../store/idempotency.ts'
 import * as slots from '../store/slots.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
-import { type Control, within } from './control.ts'
+import { type Control, withinBudget } from './control.ts'
 import { transition } from './lifecycle.ts'
 
 const live = ['creating', 'starting', 'running', 'stopping', 'stopped', 'failed'] as const
@@ -16,7 +16,7 @@ export async function remove(control: Control, row: WorkspaceRow, actor: string)
   const removal = control.mailboxes.run(row.id, 'delete', () => finishRemoval(control, row, actor).then(() => true), {
     preempts: ['create', 'start', 'stop', 'restart', 'exited', 'update', 'resume'],
   })
-  if (!(await within(control, removal))) fail('STOP_FAILED', { message: 'The workspace is not removed yet; removing goes on. Look again in a moment.' })
+  if (!(await withinBudget(control, removal))) fail('STOP_FAILED', { message: 'The workspace is not removed yet; removing goes on. Look again in a moment.' })
 }
 
 /** Removes a workspace within a turn that its caller already has; its idempotency keys may be used again. */

@@ -10,7 +10,7 @@ import * as workspaces from '../store/workspaces.ts'
 import { checkStart, checkUpdate } from '../tenancy/ledger.ts'
 import type { Principal } from '../tenancy/principal.ts'
 import { mergeConfig } from './config-defaults.ts'
-import { type Control, within } from './control.ts'
+import { type Control, withinBudget } from './control.ts'
 import { checkProxy } from './create.ts'
 import { noSuchWorkspace, type UpdateRequest } from './workspaces.ts'
 
@@ -18,7 +18,7 @@ import { noSuchWorkspace, type UpdateRequest } from './workspaces.ts'
 export async function update(control: Control, principal: Principal, id: string, request: UpdateRequest): Promise<WorkspaceRow> {
   const changed = await store(control, principal, id, request)
   // Past the budget of an answer it is applied all the same: by its turn, or by the next pass.
-  if (request.config?.network_config?.allow_internet !== undefined) await within(control, openNetwork(control, changed))
+  if (request.config?.network_config?.allow_internet !== undefined) await withinBudget(control, openNetwork(control, changed))
   return changed
 }
 

@@ -2,8 +2,9 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { fail, messageOf } from '../../lib/fail.ts'
+import { once } from '../../lib/once.ts'
 import type { Step } from '../../lib/step.ts'
-import type { Fingerprint, VmmDriver } from '../driver.ts'
+import type { VmmDriver } from '../driver.ts'
 import { createCgroups } from './cgroup.ts'
 import { removeVmFiles } from './files.ts'
 import { launchVm } from './launch.ts'
@@ -30,16 +31,8 @@ export interface QemuDriverOptions {
 export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
   const { installId, step, clock, log, kvm, qemuPath = '/usr/bin/qemu-system-x86_64', cgroupRoot = '/sys/fs/cgroup' } = options
   const cgroups = createCgroups({ installId, root: cgroupRoot, clock })
-  let probed: Promise<Fingerprint> | undefined
-
-  const fingerprint = () => {
-    // A failure is not remembered: QEMU may be installed meanwhile.
-    probed ??= probe({ qemuPath, kvm, step, clock, log }).catch((error) => {
-      probed = undefined
-      throw error
-    })
-    return probed
-  }
+  // A failure is not kept: QEMU may be installed meanwhile.
+  const fingerprint = once(() => probe({ qemuPath, kvm, step, clock, log }))
 
   return {
     fingerprint,
