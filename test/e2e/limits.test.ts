@@ -11,7 +11,7 @@ const script =
 async function measure(config: { cpus?: number; memory_mb?: number }): Promise<{ cpus: number; totalMib: number; availableMib: number; apiTotalMib: number }> {
   const { workspaces } = daemonOf()
   const { id } = await workspaces.create({ image: 'busybox', config: { ...config, writable_size_mb: 64, cmd: staying(script) } })
-  const [, cpus, total, available] = await untilLogged(workspaces, id, /cpus (\d+) total (\d+) available (\d+)/, 120_000)
+  const [, cpus, total, available] = await untilLogged(workspaces, id, /cpus (\d+) total (\d+) available (\d+)/, { timeoutMs: 120_000 })
   const { stats } = (await workspaces.details(id)).workspace
   await workspaces.delete(id)
   return { cpus: Number(cpus), totalMib: Number(total) / 1024, availableMib: Number(available) / 1024, apiTotalMib: stats.memoryTotalMB }

@@ -47,7 +47,7 @@ async function nextRound({ id }: Pick<Workspace, 'id'>): Promise<string[]> {
   const rounds = [...(await workspaces.logs(id, { tail_lines: 2000 })).matchAll(/round (\d+) reached/g)]
   // The one after the next: the next may have begun before the call.
   const wanted = Number(rounds.at(-1)?.[1] ?? 0) + 2
-  const [, reached = ''] = await untilLogged(workspaces, id, new RegExp(`round ${wanted} reached:(.*)\\.$`, 'm'), 120_000)
+  const [, reached = ''] = await untilLogged(workspaces, id, new RegExp(`round ${wanted} reached:(.*)\\.$`, 'm'), { timeoutMs: 120_000 })
   return reached.split(' ').filter((word) => word !== '')
 }
 
