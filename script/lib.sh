@@ -67,11 +67,44 @@ start_ticks() {
   [ "$1" != Z ] && echo "${20}"
 }
 
-# Pid of the daemon that `script/up` started for a data directory, if it lives: daemon_pid DATA_DIR
+# Pid of what `script/up` started for a data directory, if it lives; else of the daemon that serves it all the same, as after the death of
+# its supervisor: daemon_pid DATA_DIR
 daemon_pid() {
   local pid ticks boot
-  read -r pid ticks boot 2>/dev/null <"$1/daemon.pid" || return 1
-  [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && [ "$ticks" = "$(start_ticks "$pid")" ] && echo "$pid"
+  if read -r pid ticks boot 2>/dev/null <"$1/daemon.pid" &&
+    [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && [ "$ticks" = "$(start_ticks "$pid")" ]; then
+    echo "$pid"
+  else
+    serving_pid "$1"
+  fi
+}
+
+# Pid of the daemon that holds the lock of a data directory: the kernel knows.
+serving_pid() {
+  local inode pid
+  inode=$(stat -c %i "$1/lock.db" 2>/dev/null) || return 1
+  for pid in $(awk -v inode=":$inode\$" '$2 == "POSIX" && $6 ~ inode { print $5 }' /proc/locks | sort -u); do
+    # Host commands hold it, too, for a moment.
+    case " $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") " in *' serve '*) echo "$pid" && return ;; esac
+  done
+  return 1
+}
+
+# Ends what daemon_pid finds, supervisor and daemon; virtual machines go on: stop_daemon DATA_DIR
+stop_daemon() {
+  local pid attempt
+  pid=$(daemon_pid "$1") || return 0
+  say "stopping the daemon (pid $pid)"
+  # A supervisor passes it on, and ends after the daemon.
+  kill -TERM "$pid" || :
+  for attempt in $(seq 200); do
+    pid=$(daemon_pid "$1") || break
+    # It writes nothing when it ends that a kill would lose. The supervisor goes first, or it would start another one.
+    [ "$attempt" -lt 100 ] || kill -KILL "$pid" || :
+    sleep 0.1
+  done
+  if pid=$(daemon_pid "$1"); then die "process $pid cannot be ended" 'look what it waits for: cat /proc/PID/stack'; fi
+  rm -f "$1/daemon.pid"
 }
 
 # Field of a JSON document on standard input: json_field workspace.id

@@ -73,7 +73,7 @@ func run() error {
 	machine := configure.NewMachine(reaper, log)
 	ending := shutdown.New(reaper, log, machine)
 	go obeySignals(ending)
-	agent := &api.API{Version: version, Machine: machine, Stats: source, Shutdown: ending.Begin}
+	agent := &api.API{Version: version, Machine: machine, Stats: source, Shutdown: ending.Begin, SetClock: configure.SetClock}
 	return newServer(agent.Handler()).Serve(session.NewMux(port))
 }
 
@@ -116,7 +116,9 @@ func obeySignals(ending *shutdown.Sequence) {
 		syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGSEGV)
 	for received := range signals {
 		switch received {
-		case syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2:
+		case syscall.SIGTERM:
+			ending.Reboot(defaultGrace)
+		case syscall.SIGUSR1, syscall.SIGUSR2:
 			ending.Begin(defaultGrace)
 		}
 	}

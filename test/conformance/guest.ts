@@ -50,6 +50,11 @@ export async function guestConformance(t: TestContext, { socketPath }: GuestUnde
     assert.equal((await guest.info()).bootId, configuration.bootId)
   })
 
+  await t.test('the clock is set on request, to a time that can be', async () => {
+    await guest.setTime(systemClock.now())
+    await guest.info()
+  })
+
   await t.test('calls share one connection', async () => {
     const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? guest.info() : guest.stats())))
     assert.equal(answers.length, 40)

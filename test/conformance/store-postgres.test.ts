@@ -5,6 +5,9 @@ import * as accounts from '../../packages/server/src/store/accounts.ts'
 import type { Store } from '../../packages/server/src/store/open.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { addAccount, openTestStore } from '../support/store.ts'
+import { storeAuditSuite } from './store-audit-suite.ts'
+import { storeDueSuite } from './store-due-suite.ts'
+import { storeHistorySuite } from './store-history-suite.ts'
 import { storeSuite } from './store-suite.ts'
 
 let server: TestPostgres
@@ -22,7 +25,13 @@ after(async () => {
   await server?.stop()
 })
 
+let databases = 0
+const emptyUrl = () => server.createDatabase(`empty_${++databases}`)
+
 storeSuite(() => ({ store, url }))
+storeHistorySuite(() => ({ store, emptyUrl }))
+storeAuditSuite(() => ({ emptyUrl }))
+storeDueSuite(() => ({ store, emptyUrl }))
 
 test('a transaction that lost a deadlock is run again', async () => {
   const [a, b] = [await addAccount(store.db), await addAccount(store.db)]

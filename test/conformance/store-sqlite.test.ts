@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { after, before } from 'node:test'
 import type { Store } from '../../packages/server/src/store/open.ts'
 import { openTestStore } from '../support/store.ts'
+import { storeAuditSuite } from './store-audit-suite.ts'
+import { storeDueSuite } from './store-due-suite.ts'
+import { storeHistorySuite } from './store-history-suite.ts'
 import { storeSuite } from './store-suite.ts'
 
 let store: Store
@@ -21,4 +24,10 @@ after(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
+let databases = 0
+const emptyUrl = async () => `sqlite:${directory}/empty-${++databases}.db`
+
 storeSuite(() => ({ store, url: url() }))
+storeHistorySuite(() => ({ store, emptyUrl }))
+storeAuditSuite(() => ({ emptyUrl }))
+storeDueSuite(() => ({ store, emptyUrl }))

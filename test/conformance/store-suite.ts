@@ -4,8 +4,6 @@ import test from 'node:test'
 import { newId } from '../../packages/server/src/lib/ids.ts'
 import * as accounts from '../../packages/server/src/store/accounts.ts'
 import * as keys from '../../packages/server/src/store/api-keys.ts'
-import * as events from '../../packages/server/src/store/events.ts'
-import * as idempotency from '../../packages/server/src/store/idempotency.ts'
 import * as meta from '../../packages/server/src/store/meta.ts'
 import type { Store } from '../../packages/server/src/store/open.ts'
 import * as slots from '../../packages/server/src/store/slots.ts'
@@ -184,41 +182,6 @@ export function storeSuite(context: () => { readonly store: Store; readonly url:
       assert.equal((await workspaces.usage(store().db, accountId)).count, 0)
     })
     assert.equal((await workspaces.usage(store().db, accountId)).count, 1)
-  })
-
-  test('events are kept in order and cannot be changed or removed', async () => {
-    const { db } = store()
-    const event = {
-      workspace_id: newId('ws'),
-      account_id: 'acc',
-      boot_id: null,
-      type: 'status',
-      from_status: null,
-      to_status: 'creating',
-      actor: 'key',
-      reason: '',
-    }
-    for (const at of [1, 2, 3]) await events.append(db, { ...event, at })
-    const times = async (limit?: number) => (await events.listByWorkspace(db, event.workspace_id, limit ? { limit } : undefined)).map(({ at }) => at)
-    assert.deepEqual(await times(), [1, 2, 3])
-    assert.deepEqual(await times(2), [2, 3])
-    await assert.rejects(db.updateTable('events').set({ reason: 'x' }).execute(), /append-only/)
-    await assert.rejects(db.deleteFrom('events').execute(), /append-only/)
-  })
-
-  test('an idempotency key belongs to the first who uses it', async () => {
-    const { db } = store()
-    const account_id = newId('acc')
-    const row = (workspace_id: string) => ({ account_id, operation: 'createWorkspace', key: 'k', request_hash: 'h', workspace_id, created_at: 10 })
-    const won = await Promise.all(['ws_a', 'ws_b', 'ws_c'].map((id) => store().transaction((tx) => idempotency.insert(tx, row(id)))))
-    assert.equal(won.filter(Boolean).length, 1)
-    const first = await idempotency.find(db, row(''))
-    assert.equal(first?.workspace_id, ['ws_a', 'ws_b', 'ws_c'][won.indexOf(true)])
-    assert.equal(await idempotency.find(db, { ...row(''), account_id: 'acc_other' }), undefined)
-    await idempotency.removeByWorkspace(db, 'ws_none')
-    assert.equal(await idempotency.purge(db, 10), 0)
-    assert.ok((await idempotency.purge(db, 11)) >= 1)
-    assert.equal(await idempotency.find(db, row('')), undefined)
   })
 
   test('a fact is stored once however many ask at once', async () => {

@@ -13,7 +13,7 @@ vmmConformance('fake', async () => {
     driver,
     spec: (options) => site.spec(options),
     wedge: ({ handle }) => driver().wedge(handle.bootId),
-    crash: ({ handle }) => driver().end(handle.bootId, { cause: 'killed', detail: 'killed by SIGKILL' }),
+    crash: ({ handle }) => driver().end(handle.bootId, { cause: 'killed', detail: 'killed by SIGKILL', exitCode: null, signal: 'SIGKILL' }),
     [Symbol.asyncDispose]: () => site[Symbol.asyncDispose](),
   }
 })

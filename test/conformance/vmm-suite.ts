@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import test from 'node:test'
 import { AlcoveError } from '../../packages/server/src/lib/fail.ts'
-import type { LaunchSpec, Vm, VmExit, VmmDriver } from '../../packages/server/src/vmm/driver.ts'
+import type { LaunchSpec, Vm, VmmDriver } from '../../packages/server/src/vmm/driver.ts'
 
 /** A place where one kind of driver works. */
 export interface VmmFixture extends AsyncDisposable {
@@ -42,6 +42,46 @@ export function vmmConformance(name: string, createFixture: () => Promise<VmmFix
     await assert.rejects(vm.status(), isCode('VM_UNAVAILABLE'))
     await assert.rejects(vm.cpuTimeNs(), isCode('vm_not_running'))
     await driver.reclaim(vm.handle)
+  })
+
+  promise('a VM stands when paused, for every driver, and runs again when resumed; both may be repeated', async (fixture, driver) => {
+    const vm = await driver.launch(await fixture.spec(), never)
+    await vm.resume()
+    for (let time = 0; time < 2; time += 1) await vm.pause()
+    assert.equal(await vm.status(), 'paused')
+    vm.release()
+    const again = await fixture.driver().attach(vm.handle)
+    assert.ok(again)
+    assert.equal(await again.status(), 'paused')
+    for (let time = 0; time < 2; time += 1) await again.resume()
+    assert.equal(await again.status(), 'running')
+    await again.pause()
+    await end(driver, again)
+    await assert.rejects(again.pause(), isCode('VM_UNAVAILABLE'))
+  })
+
+  promise('a lost handle is made anew from the VM, while it lives', async (fixture, driver) => {
+    const vm = await driver.launch(await fixture.spec(), never)
+    const { workspaceId, bootId, runDir, lockPath } = vm.handle
+    const known = { workspaceId, bootId, runDir, lockPath }
+    assert.deepEqual(await fixture.driver().findHandle(known), vm.handle)
+    assert.equal(await driver.findHandle({ ...known, bootId: 'boot_other' }), undefined)
+    assert.equal(await driver.findHandle({ ...known, workspaceId: 'ws_other' }), undefined)
+    await end(driver, vm)
+    assert.equal(await driver.findHandle(known), undefined)
+  })
+
+  promise('how a VM ended can be told later, and of another boot of the host nothing is concluded', async (fixture, driver) => {
+    const vm = await driver.launch(await fixture.spec(), never)
+    vm.release()
+    fixture.crash(vm)
+    const { handle } = vm
+    const exit = await fixture.driver().exitOf(handle)
+    assert.deepEqual([exit.cause, exit.signal, exit.exitCode], ['killed', 'SIGKILL', null])
+    assert.equal((await driver.exitOf({ ...handle, hostBootId: 'another' })).cause, 'host_reboot')
+    assert.equal((await driver.exitOf({ ...handle, hostBootId: undefined })).cause, 'killed')
+    await driver.reclaim(handle)
+    assert.equal((await driver.exitOf(handle)).cause, 'lost')
   })
 
   promise('the handle is JSON and names the boot', async (fixture, driver) => {
@@ -108,7 +148,7 @@ export function vmmConformance(name: string, createFixture: () => Promise<VmmFix
       fixture.crash(vm)
       const { exit, at } = await exited
       assert.ok(at - crashedAt < 2000, `seen after ${Math.round(at - crashedAt)} ms`)
-      assert.ok((['killed', 'lost'] satisfies VmExit['cause'][] as string[]).includes(exit.cause))
+      assert.deepEqual([exit.cause, exit.signal], ['killed', 'SIGKILL'])
       await driver.reclaim(vm.handle)
     }
   })

@@ -23,7 +23,7 @@ test('the first start leaves credentials that only their owner can read, and the
 test('a second daemon on the same data directory refuses, says why, and harms nothing', async () => {
   const daemon = daemonOf()
   const second = await daemon.alcove(['serve', ...places(), '--listen', '127.0.0.1:0'])
-  assert.equal(second.exitCode, 1)
+  assert.equal(second.exitCode, 3)
   assert.match(second.stderr, new RegExp(`Another Alcove daemon serves ${daemon.dataDir} .*script/down`))
   assert.equal((await fetch(`${daemon.url}/health`)).status, 200)
 })
@@ -44,7 +44,7 @@ test('SIGTERM ends the daemon and leaves the VMs running', async () => {
   await daemon.restart()
   assert.equal((await daemon.workspaces.get(id)).status, 'running')
   assert.deepEqual(await handleOf(daemon.dataDir, id), handle)
-  assert.equal((await daemon.alcove(['host', 'clean', ...places()])).exitCode, 1, 'nor under a running daemon')
+  assert.equal((await daemon.alcove(['host', 'clean', ...places()])).exitCode, 3, 'nor under a running daemon')
   await daemon.workspaces.delete(id)
 })
 

@@ -181,7 +181,7 @@ test('a VM that dies by itself ends as stopped with the reason; one that powered
   const crashed = await workspaces.create(principal, busybox, undefined)
   const off = await workspaces.create(principal, busybox, undefined)
   world.host.crash(crashed.id)
-  world.host.crash(off.id, { reason: 'powered off by the guest', failure: null })
+  world.host.crash(off.id, { reason: 'powered off by the guest', cause: 'guest_poweroff', exitCode: 0, signal: null, failure: null })
   await control.mailboxes.idle()
   assert.match((await workspaces.get(principal, crashed.id)).info.failure?.message ?? '', /SIGKILL/)
   const clean = await workspaces.get(principal, off.id)

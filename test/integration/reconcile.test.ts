@@ -1,30 +1,26 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { type Clock, systemClock } from '../../packages/server/src/lib/clock.ts'
 import { AlcoveError } from '../../packages/server/src/lib/fail.ts'
 import * as events from '../../packages/server/src/store/events.ts'
 import * as slots from '../../packages/server/src/store/slots.ts'
 import * as rows from '../../packages/server/src/store/workspaces.ts'
-import { resume } from '../../packages/server/src/workspace/resume.ts'
+import { recover } from '../../packages/server/src/workspace/recover.ts'
 import { createWorld } from '../support/control.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 
 const busybox = { image: 'busybox', config: {} }
 
 /** A world whose clock can be put forward. */
 async function setUp(t: TestContext, times = {}) {
-  let aheadMs = 0
-  const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs, monotonic: () => systemClock.monotonic() + aheadMs }
-  const world = await createWorld(t)
-  const plane = await world.plane(times, clock)
+  const clock = new ManualClock()
+  const world = await createWorld(t, {}, clock)
+  const plane = await world.plane(times)
   const principal = await world.principal()
   const pass = async () => {
     await plane.reconciler.pass()
     await plane.control.mailboxes.idle()
   }
-  const forward = (ms: number) => {
-    aheadMs += ms
-  }
-  return { world, ...plane, principal, pass, forward, row: (id: string) => rows.findAny(world.store.db, id) }
+  return { world, ...plane, principal, pass, forward: (ms: number) => clock.advance(ms), row: (id: string) => rows.findAny(world.store.db, id) }
 }
 
 test('a VM of which nothing can be found out is left alone, by the recovery and by every pass', async (t) => {
@@ -67,7 +63,7 @@ test('a pass that looked before a start was done does not tear down what it made
   }
   await workspaces.start(principal, id, { force: false })
   assert.equal(stale?.status, 'starting')
-  await resume(control, stale)
+  await recover(control, stale)
   assert.ok(world.host.machines.has(id))
   assert.equal(world.host.boots.length, 2)
 })
@@ -113,7 +109,7 @@ test('an address is not given away while the VM of a failed start may live', asy
   const { id } = await workspaces.create(principal, busybox, undefined)
   await workspaces.stop(principal, id)
   world.host.knobs.onBoot = async (spec) => {
-    world.host.machines.set(id, { spec, allowInternet: true, bootedAt: 0 })
+    world.host.machines.set(id, { spec, allowInternet: true, bootedAt: 0, isPaused: false })
     world.host.knobs.onShutdown = async () => {
       throw new Error('hangs in the kernel')
     }
@@ -167,7 +163,7 @@ test('a boot that goes on past its deadline is given up', async (t) => {
 test('a VM that the host cannot serve is told as not ready until it can', async (t) => {
   const { world, workspaces, principal, pass } = await setUp(t)
   const { id } = await workspaces.create(principal, busybox, undefined)
-  world.host.knobs.health = 'paused'
+  world.host.knobs.health = 'host_disk'
   await pass()
   const paused = await workspaces.get(principal, id)
   assert.deepEqual([paused.info.status, paused.ready, paused.info.failure?.code], ['running', false, 'vm_paused'])

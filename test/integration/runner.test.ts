@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'node:test'
 import { systemClock } from '../../packages/server/src/lib/clock.ts'
 import { failpointStep, plainStep, type Step } from '../../packages/server/src/lib/step.ts'
@@ -155,11 +156,13 @@ test('an aborted boot leaves nothing, at whatever step', { timeout: 120_000 }, a
   }
 })
 
-test('a damaged record hides no VM: it is neither taken up nor called gone, and can be ended', async () => {
+test('a VM whose record and its copy are both lost is neither taken up nor called gone, and can be ended', async () => {
   const { site, spec, runner } = await setUp(true, plainStep)
   await using _site = site
   runner.close()
-  await writeFile(workspacePaths(site.dataDir, spec.workspaceId).record, '{"version":9')
+  const paths = workspacePaths(site.dataDir, spec.workspaceId)
+  await writeFile(paths.record, '{"version":9')
+  await writeFile(join(paths.run(spec.bootId), 'spec.json'), '')
   const next = site.runner()
   assert.equal((await next.adopt([spec]))[0]?.state, 'unknown')
   assert.equal((await next.processes()).length, 1)

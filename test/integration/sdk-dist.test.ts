@@ -44,13 +44,16 @@ test('the built package runs in an old Node, compiles for its users, and holds n
 const client = new Alcove(${options})
 const workspace = await client.workspaces.create({ image: 'busybox', config: { cpus: 1 } })
 for await (const found of client.workspaces.listAll()) console.log(found.id === workspace.id)
+for await (const event of client.events.stream({ lastEventId: '0' })) { console.log(event.workspace_id === workspace.id); break }
+const { generation } = await client.workspaces.pause(workspace.id)
+console.log((await client.workspaces.lifecycle.setTtl(workspace.id, { ttl: '1h' }, { ifGeneration: generation })).expires_at !== undefined)
 try { await client.workspaces.get('ws_none') } catch (error) { console.log(error instanceof NotFoundError) }
 `
   await writeFile(join(dir, 'snippet.ts'), snippet)
   await writeFile(join(dir, 'snippet.js'), snippet)
 
   const { stdout } = await run(await oldestNode(), ['snippet.js'], { cwd: dir })
-  assert.equal(stdout, 'true\ntrue\n')
+  assert.equal(stdout, 'true\n'.repeat(4))
 
   const compilerOptions = { module: 'nodenext', target: 'es2022', lib: ['es2023', 'dom'], types: [], strict: true, skipLibCheck: false, noEmit: true }
   await writeFile(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['snippet.ts'] }))

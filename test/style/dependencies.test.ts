@@ -46,6 +46,8 @@ const allowed: Record<string, readonly string[]> = {
   catalog: ['lib', 'store'],
   workspace: ['lib', 'store', 'tenancy', 'catalog'],
   api: ['lib', 'workspace', 'tenancy', 'catalog'],
+  // Looks at everything, is used by the commands only, and changes nothing.
+  audit: ['lib', 'config', 'store', 'vmm', 'image', 'network', 'runner'],
 }
 
 /** Interfaces that other layers may name as types. */

@@ -1,6 +1,6 @@
 /** A bare HTTP client for tests of the API: it sends paths, headers and bodies as they are given, valid or not. */
 import { once } from 'node:events'
-import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 
 /** A request, unchecked. */
@@ -41,8 +41,11 @@ export function createApiClient(baseUrl: string): ApiClient {
           (incoming) => {
             const chunks: Buffer[] = []
             incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-            incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text: Buffer.concat(chunks).toString() }))
+            const end = () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text: Buffer.concat(chunks).toString() })
+            incoming.on('end', end)
             incoming.on('error', reject)
+            // A stream has no end: what it begins with is the answer.
+            if (isStream(incoming) && method !== 'HEAD') incoming.once('data', () => setImmediate(() => incoming.destroy())).once('close', end)
           },
         )
         outgoing.on('error', reject)
@@ -64,3 +67,5 @@ export function createApiClient(baseUrl: string): ApiClient {
     [Symbol.dispose]: () => agent.destroy(),
   }
 }
+
+const isStream = ({ headers }: IncomingMessage) => headers['content-type']?.startsWith('text/event-stream') === true

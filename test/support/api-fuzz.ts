@@ -1,4 +1,5 @@
 /** Fuzzes the HTTP surface: sequences of near-valid requests over earlier ids, and bytes that are no requests at all. */
+import { movingStatuses } from '@alcove/contract'
 import fc from 'fast-check'
 import { arbitraryBytes } from './api-bytes.ts'
 import { type ApiClient, createApiClient } from './api-client.ts'
@@ -63,16 +64,19 @@ type Keys = FuzzOptions['credentials'][number]
 async function runLane(client: ApiClient, keys: Keys, lane: number, plans: readonly PlannedRequest[], report: Report): Promise<void> {
   const own = { 'x-client-id': keys.clientId, 'x-client-secret': keys.clientSecret }
   let ids: readonly string[] = []
+  let operationIds: readonly string[] = []
   let before = await snapshot(client, own)
   for (const plan of plans) {
     if (report.isFull()) return
-    const request = resolve(plan, ids, own, lane)
+    const request = resolve(plan, { ids, operationIds }, own, lane)
     const answer = await client.send(request)
     report.count(answer.status)
     const label = `${request.method} ${request.path} ${(request.body ?? '').slice(0, 300)}`
     const fault = faultOf(request, answer)
     if (fault !== undefined) report.violate(`${label}: ${fault}`)
-    if (!['POST', 'PUT', 'DELETE'].includes(request.method)) continue
+    if (!['POST', 'PUT', 'PATCH', 'DELETE'].includes(request.method)) continue
+    const operationId = answer.headers['x-operation-id']
+    if (typeof operationId === 'string') operationIds = [operationId, ...operationIds].slice(0, 20)
     const after = await snapshot(client, own)
     if (answer.status >= 400 && differ(before, after)) report.violate(`${label}: was refused with ${answer.status} and had an effect: ${before} → ${after}`)
     before = after
@@ -87,12 +91,21 @@ async function runBytes(client: ApiClient, bytes: Uint8Array, report: Report): P
   if (fault !== undefined) report.violate(`${JSON.stringify(Buffer.from(bytes).toString('latin1').slice(0, 300))}: ${fault}`)
 }
 
-function resolve(plan: PlannedRequest, ids: readonly string[], own: Record<string, string>, lane: number) {
-  const id = typeof plan.id === 'number' ? (ids[ids.length === 0 ? 0 : plan.id % ids.length] ?? 'ws_aaaaaaaaaaaa') : plan.id
+interface Known {
+  readonly ids: readonly string[]
+  readonly operationIds: readonly string[]
+}
+
+const chosen = (from: readonly string[], index: number) => from[from.length === 0 ? 0 : index % from.length]
+
+function resolve(plan: PlannedRequest, { ids, operationIds }: Known, own: Record<string, string>, lane: number) {
+  const id = typeof plan.id === 'number' ? (chosen(ids, plan.id) ?? 'ws_aaaaaaaaaaaa') : plan.id
   const credentials = plan.credentials === 'own' ? own : plan.credentials === 'wrong' ? { ...own, 'x-client-secret': 'wrong' } : {}
   return {
     method: plan.method,
-    path: plan.path.replace('{id}', id),
+    path: plan.path
+      .replace('_id_', id)
+      .replaceAll('_operation_', typeof plan.id === 'number' ? (chosen(operationIds, plan.operationId) ?? 'op_aaaaaaaaaaaa') : plan.id),
     headers: { ...plan.headers, ...credentials },
     ...(plan.body === undefined ? {} : { body: plan.body }),
     // Wrong credentials come from addresses of their own: a server may count them.
@@ -107,21 +120,22 @@ function idsOf(snapshotText: string, earlier: readonly string[]): string[] {
   return gone === undefined ? ids : [...ids, gone]
 }
 
-const moving = new Set(['creating', 'starting', 'stopping', 'deleting'])
+const moving = new Set<string>(movingStatuses)
 
 /** What a request may have changed, as text; a state that moves by itself is left out. */
 async function snapshot(client: ApiClient, own: Record<string, string>): Promise<string> {
   const { text } = await client.send({ method: 'GET', path: '/workspace?limit=100', headers: own })
   const { workspaces = [] } = JSON.parse(text) as { workspaces?: Record<string, unknown>[] }
   return JSON.stringify(
-    workspaces.map(({ id, name, namespace, mode, resources, network, status }) => ({
+    workspaces.map(({ id, name, namespace, mode, resources, network, status, generation, expires_at, updated_at }) => ({
       id,
       name,
       namespace,
       mode,
       resources,
       network,
-      status: moving.has(String(status)) ? '*' : status,
+      // Whatever changes in a row changes the time of its last change.
+      ...(moving.has(String(status)) ? { status: '*' } : { status, generation, expires_at, updated_at }),
     })),
   )
 }
@@ -129,6 +143,6 @@ async function snapshot(client: ApiClient, own: Record<string, string>): Promise
 function differ(before: string, after: string): boolean {
   if (before === after) return false
   // A workspace that was moving may have arrived; only what stays is compared then.
-  const plain = (text: string) => text.replaceAll(/"status":"[^"]*"/g, '')
+  const plain = (text: string) => text.replaceAll(/,"(status|expires_at|updated_at)":"[^"]*"|,"generation":\d+/g, '')
   return before.includes('"status":"*"') ? plain(before) !== plain(after) : true
 }

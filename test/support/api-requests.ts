@@ -1,5 +1,5 @@
 /** Arbitrary requests, made from the contract: mostly near a valid one, so that they get past the first check. */
-import { type Operation, type OperationName, operations, type Schema } from '@alcove/contract'
+import { isChange, type Operation, type OperationName, operations, type Schema, takesGeneration } from '@alcove/contract'
 import fc from 'fast-check'
 
 /** A request to be sent, ids still open. */
@@ -7,7 +7,9 @@ export interface PlannedRequest {
   readonly operation: OperationName
   /** Number of a workspace made earlier, or text in its place. */
   readonly id: number | string
-  /** Path and query with `{id}` in place of the id. */
+  /** Number of an operation that was done earlier. */
+  readonly operationId: number
+  /** Path and query with `_id_` and `_operation_` in place of the ids. */
   readonly path: string
   readonly method: string
   readonly headers: Readonly<Record<string, string>>
@@ -17,7 +19,14 @@ export interface PlannedRequest {
 
 const names = Object.keys(operations) as OperationName[]
 /** Creating, changing and deleting matter most; reads of a page that never changes least. */
-const weights: Partial<Record<OperationName, number>> = { createWorkspace: 16, updateWorkspace: 6, deleteWorkspace: 3, openapi: 0, metrics: 0 }
+const weights: Partial<Record<OperationName, number>> = {
+  createWorkspace: 16,
+  updateWorkspace: 6,
+  deleteWorkspace: 3,
+  deleteLifecycle: 1,
+  openapi: 0,
+  metrics: 0,
+}
 
 /** Requests for a server whose catalogue has these images. */
 export function arbitraryRequest(images: readonly string[]): fc.Arbitrary<PlannedRequest> {
@@ -32,7 +41,8 @@ function planOf(name: OperationName, operation: Operation, images: readonly stri
       fc.nat(50),
       fc.constantFrom('ws_aaaaaaaaaaaa', 'quota', '%00', '..', '%2e%2e%2f', 'ws_%F0%9F%98%80', '%zz', 'a'.repeat(300), "'--", '__proto__'),
     ),
-    path: query(operation).map((search) => operation.path.replace(':workspaceId', '{id}') + search),
+    operationId: fc.nat(50),
+    path: query(operation).map((search) => operation.path.replace(':workspaceId', '_id_').replace(':operationId', '_operation_') + search),
     method: mostly(fc.constant(operation.method), fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'TRACE')),
     headers: headers(operation),
     credentials: fc.oneof({ weight: 40, arbitrary: fc.constant('own' as const) }, { weight: 1, arbitrary: fc.constantFrom('none' as const, 'wrong' as const) }),
@@ -45,7 +55,7 @@ function mostly<A, B>(usual: fc.Arbitrary<A>, odd: fc.Arbitrary<B>): fc.Arbitrar
   return fc.oneof({ weight: 10, arbitrary: usual as fc.Arbitrary<A | B> }, { weight: 1, arbitrary: odd })
 }
 
-function headers({ idempotent }: Operation): fc.Arbitrary<Record<string, string>> {
+function headers(operation: Operation): fc.Arbitrary<Record<string, string>> {
   const type = mostly(fc.constant('application/json'), fc.constantFrom('', 'text/plain', 'application/json; charset=utf-16', 'x', 'application/json;'))
   const extra = fc.constantFrom(
     {},
@@ -56,13 +66,28 @@ function headers({ idempotent }: Operation): fc.Arbitrary<Record<string, string>
     { expect: '100-continue' },
     { accept: 'text/html' },
   )
-  const key = idempotent
-    ? fc.oneof(
-        fc.constant({}),
-        fc.constantFrom('k1', 'k2', 'k3', '', 'x'.repeat(256)).map((value) => ({ 'idempotency-key': value })),
-      )
-    : fc.constant({})
-  return fc.tuple(type, extra, key).map(([contentType, ...rest]) => Object.assign({ 'content-type': contentType }, ...rest) as Record<string, string>)
+  const sometimes = (isTaken: boolean, name: string, values: readonly string[]) =>
+    isTaken
+      ? fc.oneof({ weight: 2, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: fc.constantFrom(...values).map((value) => ({ [name]: value })) })
+      : fc.constant({})
+  const key = sometimes(isChange(operation), 'idempotency-key', ['k1', 'k2', 'k3', 'k4', 'k5', '', 'x'.repeat(256)])
+  const generation = sometimes(takesGeneration(operation), 'if-match', [
+    '*',
+    '"1"',
+    '"1"',
+    '"2"',
+    '1',
+    'W/"1"',
+    '"1", "2", "3"',
+    '"x"',
+    '"',
+    '',
+    '1'.repeat(200),
+  ])
+  const lastEvent = sometimes(operation.answer === 'events', 'last-event-id', ['0', '1', '100', '999999999999999', '', '-1', 'x', '9'.repeat(40)])
+  return fc
+    .tuple(type, extra, key, generation, lastEvent)
+    .map(([contentType, ...rest]) => Object.assign({ 'content-type': contentType }, ...rest) as Record<string, string>)
 }
 
 function query({ query: schema }: Operation): fc.Arbitrary<string> {
@@ -70,7 +95,9 @@ function query({ query: schema }: Operation): fc.Arbitrary<string> {
   if (properties.length === 0) return mostly(fc.constant(''), fc.constantFrom('?', '?a=1', '?%'))
   const odd = fc.constantFrom('', '0', '-1', '1e9', '%00', '%E0%A4%A', 'x'.repeat(300), '99999999999999999999', '1&page=2', '%F0%9F%98%80')
   const parameters = properties.map(([name, property]) =>
-    mostly(valuesOf(property).map(String), odd).map((value) => `${name}=${value.replaceAll(/[^\w.%&=-]/g, '_')}`),
+    mostly(name === 'after' ? fc.constantFrom('_operation_', '0', '7') : valuesOf(property).map(String), odd).map(
+      (value) => `${name}=${value.replaceAll(/[^\w.%&=-]/g, '_')}`,
+    ),
   )
   return fc
     .subarray(parameters.map((_, index) => index))

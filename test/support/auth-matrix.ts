@@ -1,5 +1,6 @@
 /** The authorisation matrix: every operation against every way of not being allowed, made from the table of operations. */
-import { type Operation, type OperationName, operations } from '@alcove/contract'
+import { isChange, type Operation, type OperationName, operations, takesGeneration } from '@alcove/contract'
+import { validBodies } from './api-bodies.ts'
 import { type ApiClient, createApiClient, type RawAnswer, type RawRequest } from './api-client.ts'
 
 /** A pair of credentials. */
@@ -8,14 +9,20 @@ export interface MatrixKeys {
   readonly clientSecret: string
 }
 
-/** Against what to run it. The workspace belongs to `owner` and must not change meanwhile. */
+/** Against what to run it. The first workspace was made before the second and must not change meanwhile. */
 export interface MatrixOptions {
   readonly baseUrl: string
   readonly owner: MatrixKeys
   readonly other: MatrixKeys
   /** A key of the owner that was revoked. */
   readonly revoked: MatrixKeys
+  /** Workspace of the owner, and an operation that was done with it. */
   readonly workspaceId: string
+  readonly operationId: string
+  /** Workspace of the other account. */
+  readonly otherWorkspaceId: string
+  /** Idempotency key that the owner has made a workspace with. */
+  readonly usedKey: string
 }
 
 /** How it went. */
@@ -25,28 +32,8 @@ export interface MatrixVerdict {
   readonly violations: readonly string[]
 }
 
-/** What each operation is sent as body; an operation without a row here does not compile. */
-const bodies: Readonly<Record<OperationName, object | undefined>> = {
-  health: undefined,
-  openapi: undefined,
-  metrics: undefined,
-  createWorkspace: { image: 'busybox', name: 'of-nobody' },
-  listWorkspaces: undefined,
-  getQuota: undefined,
-  listImages: undefined,
-  getWorkspace: undefined,
-  getWorkspaceDetails: undefined,
-  updateWorkspace: { name: 'taken-over' },
-  deleteWorkspace: undefined,
-  startWorkspace: {},
-  stopWorkspace: undefined,
-  restartWorkspace: undefined,
-  getWorkspaceLogs: undefined,
-  getWorkspaceStats: undefined,
-}
-
-/** An id of the right shape that was never given. */
-const unknownId = 'ws_zzzzzzzzzzzz'
+/** Ids of the right shape that were never given. */
+const unknown = { workspace: 'ws_zzzzzzzzzzzz', operation: 'op_zzzzzzzzzzzz' }
 
 /** Runs the whole matrix. */
 export async function authMatrix(options: MatrixOptions): Promise<MatrixVerdict> {
@@ -59,14 +46,16 @@ export async function authMatrix(options: MatrixOptions): Promise<MatrixVerdict>
   }
   const before = await look(client, options)
   for (const [index, [name, operation]] of (Object.entries(operations) as [OperationName, Operation][]).entries()) {
-    if (!Object.hasOwn(bodies, name)) violations.push(`${name} has no row`)
+    if (!Object.hasOwn(validBodies, name)) violations.push(`${name} has no row`)
     // An address for each operation: a server may count failures by address.
-    const request = requestOf(name, operation, options.workspaceId, `127.0.9.${index + 1}`)
+    const request = requestOf(name, operation, options.workspaceId, options.operationId, `127.0.9.${index + 1}`)
     if (operation.access === 'public') check(`${name}: public`, faultOfPublic(await client.send(request), operation))
     else {
       for (const [label, headers] of Object.entries(refusedHeaders(options)))
         check(`${name}: ${label}`, faultOfRefusal(await client.send({ ...request, headers })))
-      if (operation.path.includes(':workspaceId')) check(`${name}: id of another account`, await faultOfForeignId(client, name, operation, options))
+      for (const { label, foreign, never } of foreignRequests(name, operation, options)) {
+        check(`${name}: ${label}`, await faultOfForeign(client, options, foreign, never))
+      }
     }
   }
   check('the workspace is as it was', before === (await look(client, options)) ? undefined : 'it changed')
@@ -96,14 +85,52 @@ function refusedHeaders({ owner, other, revoked }: MatrixOptions): Record<string
   }
 }
 
-function requestOf(name: OperationName, operation: Operation, id: string, from?: string): RawRequest {
-  const body = bodies[name]
+function requestOf(name: OperationName, operation: Operation, workspaceId: string, operationId: string, from?: string): RawRequest {
+  const body = validBodies[name]
   return {
     method: operation.method,
-    path: operation.path.replace(':workspaceId', id),
+    path: operation.path.replace(':workspaceId', workspaceId).replace(':operationId', operationId),
     ...(body ? { body: JSON.stringify(body) } : {}),
     ...(from ? { from } : {}),
   }
+}
+
+interface ForeignRequest {
+  readonly label: string
+  /** Names what belongs to the owner. */
+  readonly foreign: RawRequest
+  /** Names what never was in its place. */
+  readonly never: RawRequest
+}
+
+/** Every way of naming what belongs to another account: in the path, in a cursor, with a key or a precondition. */
+function foreignRequests(name: OperationName, operation: Operation, options: MatrixOptions): ForeignRequest[] {
+  const { workspaceId, operationId, otherWorkspaceId, usedKey } = options
+  const pair = (label: string, more: (isForeign: boolean) => Partial<RawRequest> = () => ({})): ForeignRequest => ({
+    label,
+    foreign: { ...requestOf(name, operation, workspaceId, operationId), ...more(true) },
+    never: { ...requestOf(name, operation, unknown.workspace, unknown.operation), ...more(false) },
+  })
+  const isOfOne = operation.path.includes(':')
+  const key = { 'idempotency-key': usedKey }
+  const own = operation.path.replace(':workspaceId', otherWorkspaceId)
+  return [
+    ...(isOfOne ? [pair('id of another account')] : []),
+    ...(isOfOne && isChange(operation) ? [pair('id of another account, with its key', () => ({ headers: key }))] : []),
+    ...(takesGeneration(operation)
+      ? [pair('id of another account, with its generation', (isForeign) => ({ headers: { 'if-match': isForeign ? '"1"' : '"77"' } }))]
+      : []),
+    ...(name === 'listOperations'
+      ? [pair('cursor of another account', (isForeign) => ({ path: `${own}?after=${isForeign ? operationId : unknown.operation}` }))]
+      : []),
+    // Events have numbers: the first belongs to the owner, none has the number 0.
+    ...(name === 'listEvents' ? [pair('cursor of another account', (isForeign) => ({ path: `${own}?after=${isForeign ? 1 : 0}` }))] : []),
+    ...(name === 'streamEvents' ? [pair('event of another account', (isForeign) => ({ headers: { 'last-event-id': isForeign ? '1' : '0' } }))] : []),
+    // With another body, which would be a mismatch for the owner.
+    ...(name === 'createWorkspace'
+      ? [pair('key of another account', (isForeign) => ({ headers: { 'idempotency-key': isForeign ? usedKey : 'never-used' }, body: '{"image":"none-such"}' }))]
+      : []),
+  ]
 }
 
 function faultOfPublic({ status }: RawAnswer, operation: Operation): string | undefined {
@@ -116,25 +143,23 @@ function faultOfRefusal({ status, text }: RawAnswer): string | undefined {
   return code === 'MISSING_USER_ID' ? undefined : `code ${code}`
 }
 
-/** Whoever asks for another account's workspace learns exactly what he learns of one that never was. */
-async function faultOfForeignId(
-  client: ApiClient,
-  name: OperationName,
-  operation: Operation,
-  { other, workspaceId }: MatrixOptions,
-): Promise<string | undefined> {
-  const headers = { ...headersOf(other), 'content-type': 'application/json' }
-  const foreign = await client.send({ ...requestOf(name, operation, workspaceId), headers })
-  const unknown = await client.send({ ...requestOf(name, operation, unknownId), headers })
-  if (foreign.status !== 404) return `status ${foreign.status}: ${foreign.text.slice(0, 200)}`
-  const [a, b] = [plain(foreign, workspaceId), plain(unknown, unknownId)]
-  return a === b ? undefined : `differs from an unknown id: ${a} and ${b}`
+/** Whoever names what belongs to another account learns exactly what he learns of what never was. */
+async function faultOfForeign(client: ApiClient, { other, workspaceId, operationId }: MatrixOptions, foreign: RawRequest, never: RawRequest) {
+  const send = (request: RawRequest) => client.send({ ...request, headers: { 'content-type': 'application/json', ...headersOf(other), ...request.headers } })
+  const [named, random] = [await send(foreign), await send(never)]
+  if (named.text.includes(workspaceId) || named.text.includes(operationId)) return `tells of another account: ${named.text.slice(0, 300)}`
+  const isOfOne = foreign.path.includes(workspaceId) || foreign.path.includes(operationId)
+  if (isOfOne && !foreign.path.includes('?') && named.status !== 404) return `status ${named.status}: ${named.text.slice(0, 200)}`
+  const [a, b] = [plain(named), plain(random)]
+  return a === b ? undefined : `differs from what never was: ${a} and ${b}`
 }
 
-/** An answer without what differs between any two: the id that was asked for, the request id, the time. */
-function plain({ status, headers, text }: RawAnswer, id: string): string {
-  const { date: _date, 'x-request-id': _id, 'content-length': _length, ...rest } = headers
-  return JSON.stringify({ status, rest, text: text.replaceAll(id, '<id>').replace(/"requestId":"[^"]*"/, '') })
+/** An answer without what differs between any two: ids of the request and of what it was to do, the time. */
+function plain({ status, headers, text }: RawAnswer): string {
+  const { date: _date, 'x-request-id': _id, 'x-operation-id': _operation, 'content-length': _length, ...rest } = headers
+  // How much of a stream has come is chance.
+  const isStream = rest['content-type']?.startsWith('text/event-stream')
+  return JSON.stringify({ status, rest, text: isStream ? '' : text.replace(/"requestId":"[^"]*"/, '') })
 }
 
 async function look(client: ApiClient, { owner, workspaceId }: MatrixOptions): Promise<string> {

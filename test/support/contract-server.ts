@@ -1,11 +1,17 @@
 /**
  * A small HTTP server that answers as the contract says and fails on demand: what the tests of SDK and CLI talk to.
- * Every answer it makes is checked against the schema of its operation, so that it cannot drift from the contract.
+ * Every request, and every answer it makes, is checked against its operation, so that neither side can drift from the contract.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { CreateBody, type ErrorCode, httpStatus, type OperationName, operations, UpdateBody, type Workspace, type WorkspaceDetails } from '@alcove/contract'
+import { errorsOf, httpStatus, isChange, type Operation, type OperationName, operations, takesGeneration, type Workspace } from '@alcove/contract'
+import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
+import { type Checked, type ContractState, createHandlers, type Handled, Refusal } from './contract-handlers.ts'
+import { createContractHistory } from './contract-history.ts'
+import { type Held, sampleHeld, sampleWorkspace, setStatus } from './contract-samples.ts'
+
+export { setStatus } from './contract-samples.ts'
 
 /** What is to happen to a request instead of, or after, its handling. */
 export type Fault =
@@ -22,42 +28,24 @@ export interface SeenRequest {
 }
 
 /** The running server. */
-export interface ContractServer {
+export interface ContractServer extends ContractState {
   readonly url: string
   readonly requests: SeenRequest[]
-  readonly workspaces: Map<string, Workspace>
-  /** Text of the log of each workspace. */
-  readonly logs: Map<string, string>
   /** Faults by `METHOD /path`, taken from the front; `*` matches any request. */
   failNext(route: string, ...faults: Fault[]): void
-  /** Called before each answer to `GET /workspace/:id`: lets a test move a workspace on. */
-  onLook: (workspace: Workspace) => void
-  /** Status of a created workspace. */
-  createdStatus: 'running' | 'creating'
   /** Resolves when `count` requests have come. */
   seen(count: number): Promise<void>
-  addWorkspace(fields?: Partial<Workspace>): Workspace
   close(): Promise<void>
 }
 
 export const clientId = 'key_test'
 export const clientSecret = 'secret_test'
 
-class Refusal extends Error {
-  readonly code: ErrorCode
-  readonly details: Record<string, unknown> | undefined
-
-  constructor(code: ErrorCode, message: string, details?: Record<string, unknown>) {
-    super(message)
-    this.code = code
-    this.details = details
-  }
-}
-
 /** Starts the server on a free port of the loopback address. */
 export async function startContractServer(): Promise<ContractServer> {
   const faults = new Map<string, Fault[]>()
-  const keys = new Map<string, Workspace>()
+  const answers = new Map<string, { readonly request: string; readonly reply: Reply }>()
+  const held = new Map<string, Held>()
   const waiters: { count: number; resolve: () => void }[] = []
   let made = 0
   const http = createServer((request, response) => void serve(request, response))
@@ -67,14 +55,22 @@ export async function startContractServer(): Promise<ContractServer> {
     requests: [],
     workspaces: new Map(),
     logs: new Map(),
+    history: createContractHistory(),
     createdStatus: 'running',
     onLook() {},
     failNext: (route, ...more) => void faults.set(route, [...(faults.get(route) ?? []), ...more]),
     seen: (count) => new Promise((resolve) => (server.requests.length >= count ? resolve() : waiters.push({ count, resolve }))),
+    held(id) {
+      const known = held.get(id) ?? sampleHeld()
+      held.set(id, known)
+      return known
+    },
     addWorkspace(fields = {}) {
       made++
       const workspace = { ...sampleWorkspace(`ws_${String(made).padStart(12, 'a')}`), ...fields }
+      setStatus(workspace, workspace.status)
       server.workspaces.set(workspace.id, workspace)
+      server.history.record('create', { workspace_id: workspace.id, type: 'status', from: null, to: workspace.status })
       return workspace
     },
     close: () =>
@@ -83,206 +79,133 @@ export async function startContractServer(): Promise<ContractServer> {
         http.closeAllConnections()
       }),
   }
+  const handlers = createHandlers(server)
   return server
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://server')
-    let text = ''
-    for await (const chunk of request) text += chunk
-    const seen = {
-      method: request.method ?? '',
-      path: url.pathname,
-      query: Object.fromEntries(url.searchParams),
-      headers: request.headers,
-      body: text === '' ? undefined : JSON.parse(text),
-    }
+    const seen = await readRequest(request)
     server.requests.push(seen)
     for (const waiter of waiters) if (server.requests.length >= waiter.count) waiter.resolve()
     const fault = faults.get(`${seen.method} ${seen.path}`)?.shift() ?? faults.get('*')?.shift()
     if (fault?.kind === 'hang') return
     if (fault?.kind === 'drop-before') return void request.socket.destroy()
     if (fault?.kind === 'answer') return void response.writeHead(fault.status, fault.headers).end(fault.body)
-    const [status, body] = handle(seen)
+    const reply = answer(seen)
     if (fault?.kind === 'drop-after') return void request.socket.destroy()
-    response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': 'req_header' }).end(JSON.stringify(body))
+    if (reply.streamFrom) return server.history.stream(response, reply.streamFrom.after)
+    response.writeHead(reply.status, { 'content-type': 'application/json', 'x-request-id': 'req_header' }).end(JSON.stringify(reply.body))
   }
 
-  function handle(request: SeenRequest): [number, unknown] {
+  function answer(request: SeenRequest): Reply {
+    const found = findOperation(request)
     try {
       if (request.headers['x-client-id'] !== clientId || request.headers['x-client-secret'] !== clientSecret) {
         throw new Refusal('MISSING_USER_ID', 'the key is unknown; make one with `alcove key create`')
       }
-      const [name, answer] = route(request)
-      const body = { success: true, ...answer }
-      const { answer: schema, status } = operations[name]
-      if (typeof schema !== 'string' && !Value.Check(schema, body)) throw new Error(`test server: answer of ${name} is against the contract`)
-      return [status, body]
+      if (!found) throw new Refusal('not_found', 'no such route')
+      return isChange(found.operation) ? changeOnce(request, found) : perform(request, found)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       const { code, message, details } = error
-      return [httpStatus(code), { success: false, error: code, code, message, ...(details ? { details } : {}), requestId: 'req_body' }]
+      if (found && !errorsOf(found.operation).includes(code)) throw new Error(`test server: ${found.name} does not answer with ${code}`)
+      return { status: httpStatus(code), body: { success: false, error: code, code, message, ...(details ? { details } : {}), requestId: 'req_body' } }
     }
   }
 
-  function route(request: SeenRequest): [OperationName, Record<string, unknown>] {
-    const [, , id = '', verb = ''] = request.path.split('/').map(decodeURIComponent)
-    if (request.path === '/workspace') return request.method === 'POST' ? create(request) : list(request)
-    if (request.path === '/workspace/quota') return ['getQuota', sampleQuota]
-    if (request.path === '/workspace/images') return ['listImages', { images: [sampleImage], categories: [{ id: 'runtime', label: 'Runtimes' }] }]
-    return routeTo(request, id, verb)
-  }
-
-  function routeTo(request: SeenRequest, id: string, verb: string): [OperationName, Record<string, unknown>] {
-    const workspace = server.workspaces.get(id)
-    if (!workspace) throw new Refusal('not_found', `no workspace ${id}; list them with GET /workspace`)
-    switch (`${request.method} ${verb}`) {
-      case 'GET ':
-        server.onLook(workspace)
-        return ['getWorkspace', { workspace }]
-      case 'GET details':
-        return ['getWorkspaceDetails', { workspace: sampleDetails(workspace) }]
-      case 'PUT ':
-        if (!Value.Check(UpdateBody, request.body))
-          throw new Refusal('INVALID_CONFIG', 'config.cpus must be 1 to 32', { field: 'config.cpus', allowed: '1 to 32' })
-        Object.assign(workspace, 'name' in (request.body as object) ? { name: (request.body as { name: string }).name } : {})
-        return ['updateWorkspace', { workspace, restart_required: false }]
-      case 'DELETE ':
-        server.workspaces.delete(id)
-        return ['deleteWorkspace', { message: 'Workspace deleted' }]
-      case 'POST start':
-      case 'POST restart':
-        setStatus(workspace, 'running')
-        return [verb === 'start' ? 'startWorkspace' : 'restartWorkspace', { workspace }]
-      case 'POST stop':
-        setStatus(workspace, 'stopped')
-        return ['stopWorkspace', { workspace }]
-      case 'GET logs': {
-        const lines = (server.logs.get(id) ?? '').split(/(?<=\n)/)
-        return ['getWorkspaceLogs', { logs: lines.slice(-Number(request.query.tail_lines ?? 100)).join(''), source: request.query.source ?? 'cmd' }]
-      }
-      case 'GET stats':
-        return ['getWorkspaceStats', { stats: sampleStats }]
-      default:
-        throw new Refusal('not_found', 'no such route')
-    }
-  }
-
-  function create(request: SeenRequest): [OperationName, Record<string, unknown>] {
+  /** The clients under test send a key with every change but a ping; what was done under one is not done again. */
+  function changeOnce(request: SeenRequest, found: Found): Reply {
     const key = request.headers['idempotency-key']
-    const known = typeof key === 'string' ? keys.get(key) : undefined
-    if (known) return ['createWorkspace', { workspace: known }]
-    if (!Value.Check(CreateBody, request.body)) throw new Refusal('INVALID_CONFIG', 'config is wrong', { field: 'config' })
-    const body = request.body as CreateBody
-    const workspace = server.addWorkspace({
-      image: body.image,
-      name: body.name ?? 'calm-otter',
-      namespace: body.namespace ?? null,
-      mode: body.mode ?? 'temporary',
-    })
-    setStatus(workspace, server.createdStatus)
-    if (typeof key === 'string') keys.set(key, workspace)
-    return ['createWorkspace', { workspace }]
+    if (key === undefined && found.name === 'pingWorkspace') return perform(request, found)
+    if (typeof key !== 'string' || key === '') throw new Error(`test server: ${found.name} without an Idempotency-Key`)
+    const shape = JSON.stringify([request.method, request.path, request.body, request.headers['if-match']])
+    const known = answers.get(key)
+    if (known && known.request !== shape) throw new Refusal('idempotency_mismatch', 'use a new key for a new request')
+    if (known) return known.reply
+    const reply = perform(request, found)
+    // A copy: what is stored is the answer as it was.
+    answers.set(key, { request: shape, reply: structuredClone(reply) })
+    return reply
   }
 
-  function list({ query }: SeenRequest): [OperationName, Record<string, unknown>] {
-    const page = Number(query.page ?? 1)
-    const limit = Math.min(Number(query.limit ?? 20), 100)
-    const all = [...server.workspaces.values()].reverse().filter((workspace) => query.mode === undefined || workspace.mode === query.mode)
-    return ['listWorkspaces', { workspaces: all.slice((page - 1) * limit, page * limit), total: all.length, page, limit }]
+  function perform(request: SeenRequest, { name, operation, params }: Found): Reply {
+    checkGeneration(request, operation, server.workspaces.get(params.workspaceId ?? ''))
+    const checked = { params, query: checkQuery(operation, request.query), body: checkBody(operation, request.body) }
+    if (name === 'streamEvents')
+      return { status: 200, body: undefined, streamFrom: { after: request.headers['last-event-id']?.toString() ?? checked.query.after } }
+    if (!(name in handlers)) throw new Refusal('not_found', 'no such route')
+    const body = { success: true, ...handlers[name as Handled](checked) }
+    if (!Value.Check(operation.answer as TSchema, body)) {
+      throw new Error(`test server: answer of ${name} is against the contract: ${JSON.stringify(Value.Errors(operation.answer as TSchema, body))}`)
+    }
+    return { status: operation.status, body }
   }
 }
 
-/** Moves a workspace to a status, with all the fields that follow from it. */
-export function setStatus(workspace: Workspace, status: Workspace['status']): void {
-  const ready = status === 'running'
-  Object.assign(workspace, { status, ready, info: { ...workspace.info, status, ready, is_running: ready, user_requested_stop: status === 'stopped' } })
+interface Reply {
+  readonly status: number
+  readonly body: unknown
+  /** The answer is a stream instead, behind this event. */
+  readonly streamFrom?: { readonly after: string | undefined }
 }
 
-const sampleWorkspace = (id: string): Workspace => ({
-  id,
-  name: 'my-app',
-  namespace: 'production',
-  mode: 'permanent',
-  image: 'node-20',
-  ip: '10.0.0.15',
-  uptime: 3725,
-  start_time: '2026-02-24T10:30:00Z',
-  status: 'running',
-  ready: true,
-  info: { status: 'running', is_running: true, user_requested_stop: false, ready: true },
-  access: { ssh_enabled: false },
-  network: { allow_internet: true, ingress_ports: [], egress_ports: [], egress: [], public_access: false, ingress: [] },
-  public_ports: [],
-  resources: { cpus: 2, memory_mb: 2048, disk_size_mb: 1024 },
-  created_at: '2026-02-24T10:30:00Z',
-  updated_at: '2026-02-24T10:30:00Z',
-})
-
-const sampleStats = {
-  cpuUsage: 12.5,
-  memoryUsage: 45.2,
-  memoryUsedMB: 230,
-  memoryTotalMB: 512,
-  guestMemoryUsed: 241_172_480,
-  guestMemoryTotal: 536_870_912,
-  guestDiskUsedBytes: 1,
-  guestDiskTotalBytes: 100,
-  guestDiskUsedPct: 1,
-  networkIn: '1.2 MB',
-  networkOut: '0.5 MB',
-  networkInBytes: 1_200_000,
-  networkOutBytes: 500_000,
-  uptime: 3600,
+interface Found {
+  readonly name: OperationName
+  readonly operation: Operation
+  readonly params: Readonly<Record<string, string>>
 }
 
-const sampleDetails = (workspace: Workspace): WorkspaceDetails => ({
-  ...workspace,
-  token: 'eyJhbGciOiJIUzI1NiJ9.e30.signature',
-  stats: sampleStats,
-  ssh: { ssh_enabled: false, ssh_id: 'abc123', connection: null },
-  api_access: { terminal: false, preview: false },
-  lifecycle: { mode: workspace.mode, restart_policy: 'always', max_restarts: 5, ttl: null, ttl_action: 'stop', remove_on_exit: false, uptime: 3600 },
-  config: {
-    cpus: 2,
-    memory_mb: 2048,
-    writable_size_mb: 1024,
-    ttl_action: 'stop',
-    remove_on_exit: false,
-    restart_policy: 'always',
-    max_restarts: 5,
-    keep_logs: true,
-    static_network: true,
-    network_config: { allow_internet: true, public_ingress: false },
-    ssh_access: false,
-    env: [{ key: 'NODE_ENV', value: 'production' }],
-    workloads: [],
-    wait_for_init: false,
-  },
-  isolation: { accel: 'tcg', class: 'emulated', kernel: '6.1.0' },
-})
-
-const sampleImage = {
-  id: 'node-20',
-  image: 'alcove/node:20',
-  label: 'Node.js 20',
-  desc: 'Node.js on Debian',
-  category: 'runtime',
-  capabilities: ['node'],
-  status: 'absent',
-  size_mb: null,
+async function readRequest(request: IncomingMessage): Promise<SeenRequest> {
+  const url = new URL(request.url ?? '/', 'http://server')
+  let text = ''
+  for await (const chunk of request) text += chunk
+  const query = Object.fromEntries(url.searchParams)
+  return { method: request.method ?? '', path: url.pathname, query, headers: request.headers, body: text === '' ? undefined : JSON.parse(text) }
 }
 
-const bounds = (min: number, max: number, byDefault: number) => ({ min, max, default: byDefault })
-const sampleQuota = {
-  plan: 'pro',
-  planLabel: 'Pro',
-  limits: { cpus: bounds(1, 8, 1), memory_mb: bounds(128, 4096, 512), writable_size_mb: bounds(64, 51_200, 512) },
-  pool: { cpus: 16, memory_mb: 16_384, disk_mb: 51_200 },
-  pool_usage: { cpus: 4, memory_mb: 4096, disk_mb: 2048 },
-  running_pool: { cpus: 8, memory_mb: 8192, disk_mb: 25_600 },
-  running_pool_usage: { cpus: 2, memory_mb: 2048, disk_mb: 1024 },
-  maxSandboxes: 10,
-  currentSandboxes: 3,
-  canCreate: true,
-  reason: null,
+/** Literal segments win over parameters. */
+const routes = Object.entries<Operation>(operations)
+  .map(([name, operation]) => ({ name: name as OperationName, operation, shape: new RegExp(`^${operation.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)')}$`) }))
+  .toSorted((a, b) => Number(a.operation.path.includes(':')) - Number(b.operation.path.includes(':')))
+
+function findOperation({ method, path }: SeenRequest): Found | undefined {
+  for (const { name, operation, shape } of routes) {
+    const match = operation.method === method ? shape.exec(path) : null
+    if (match)
+      return { name, operation, params: Object.fromEntries(Object.entries(match.groups ?? {}).map(([key, value]) => [key, decodeURIComponent(value)])) }
+  }
+  return undefined
+}
+
+function checkGeneration({ headers }: SeenRequest, operation: Operation, workspace: Workspace | undefined): void {
+  const given = headers['if-match']
+  if (given === undefined) return
+  const [, generation] = /^"(\d+)"$/.exec(given) ?? []
+  if (!takesGeneration(operation) || generation === undefined) throw new Error(`test server: If-Match: ${given} has no meaning here`)
+  if (workspace && workspace.generation !== Number(generation)) throw new Refusal('precondition_failed', `the workspace has generation ${workspace.generation}`)
+}
+
+function checkQuery({ query: schema }: Operation, given: Record<string, string>): Checked['query'] {
+  const known = Object.keys((schema as { properties?: object } | undefined)?.properties ?? {})
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new Error(`test server: a query with ${unknown}, which the contract does not know`)
+  if (!schema) return {}
+  const query = Value.Convert(schema, { ...given })
+  check(schema, query, 'validation_error')
+  return query
+}
+
+function checkBody({ body: schema, bodyOptional }: Operation, body: unknown): unknown {
+  if (!schema && body !== undefined) throw new Error('test server: a body where the contract has none')
+  if (!schema || (body === undefined && bodyOptional)) return undefined
+  check(schema, body, 'INVALID_CONFIG')
+  return body
+}
+
+/** @throws Refusal naming the first field that is wrong; `invalid` is the code for what lies in the config. */
+function check(schema: TSchema, value: unknown, invalid: 'INVALID_CONFIG' | 'validation_error'): void {
+  if (Value.Check(schema, value)) return
+  const [first] = Value.Errors(schema, value)
+  const field = (first?.instancePath ?? '').slice(1).replaceAll('/', '.')
+  const code = field.startsWith('config') ? invalid : 'validation_error'
+  throw new Refusal(code, `${field || 'the body'} ${first?.message}`, { field, ...(first && 'params' in first ? { allowed: first.params } : {}) })
 }

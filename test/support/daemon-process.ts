@@ -14,8 +14,12 @@ export interface DaemonOptions {
   /** Settings of the configuration file. */
   readonly config?: Readonly<Record<string, unknown>>
   readonly env?: Readonly<Record<string, string>>
+  /** Further flags of `serve`; they win. */
+  readonly flags?: readonly string[]
   /** Runs it in the host of a network lab. */
   readonly lab?: Lab
+  /** Words before the command, such as those of a tracer; the last of them must become the daemon for signals to reach it. */
+  readonly wrap?: readonly string[]
   /** Kernel and initramfs in place of those that bootstrap built; `null` for a host where nothing was built. */
   readonly artifacts?: Partial<Pick<Artifacts, 'kernel' | 'initrd'>> | null
   /** Starts with an image cache that is empty, instead of the one that bootstrap filled. */
@@ -36,9 +40,11 @@ export interface DaemonFiles {
 /** A daemon as a child of this process. */
 export interface DaemonProcess {
   pid(): number
+  /** How the last process ended by itself; `null` while it runs and after a signal. */
+  exitCode(): number | null
   isAlive(): boolean
-  /** Resolves when it serves; on the same port each time. */
-  start(): Promise<{ readonly url: string; readonly installId: string }>
+  /** Resolves when it serves; on the same port each time. `env` is added to the environment of this life. */
+  start(env?: Readonly<Record<string, string>>): Promise<{ readonly url: string; readonly installId: string }>
   end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
 }
 
@@ -79,17 +85,18 @@ export async function keepAccel({ dataDir }: DaemonFiles): Promise<void> {
 }
 
 /** Makes the process; nothing is started yet. What it prints goes to `log`, line by line. */
-export function createDaemonProcess(files: DaemonFiles, { env = {}, lab }: DaemonOptions, log: string[]): DaemonProcess {
+export function createDaemonProcess(files: DaemonFiles, { env = {}, flags: more = [], lab, wrap = [] }: DaemonOptions, log: string[]): DaemonProcess {
   let child: ChildProcess | undefined
   let listen = '127.0.0.1:0'
   const isAlive = () => child !== undefined && child.exitCode === null && child.signalCode === null
   return {
     isAlive,
     pid: () => child?.pid ?? 0,
-    async start() {
-      const flags = ['--data-dir', files.dataDir, '--config', files.config, '--artifacts', files.artifacts, '--listen', listen]
-      const [first, ...rest] = [...(lab ? enterLab(lab, files.base) : []), program, 'serve', ...flags] as [string, ...string[]]
-      child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...plainEnvironment(), ...env } })
+    exitCode: () => child?.exitCode ?? null,
+    async start(lifeEnv = {}) {
+      const flags = ['--data-dir', files.dataDir, '--config', files.config, '--artifacts', files.artifacts, '--listen', listen, ...more]
+      const [first, ...rest] = [...(lab ? enterLab(lab, files.base) : []), ...wrap, program, 'serve', ...flags] as [string, ...string[]]
+      child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...plainEnvironment(), ...env, ...lifeEnv } })
       const served = await untilServing(child, log)
       listen = new URL(served.url).host
       return served
@@ -107,7 +114,7 @@ export function createDaemonProcess(files: DaemonFiles, { env = {}, lab }: Daemo
  * The way into a lab: its network, and its resolv.conf in a mount namespace that still shares the named network namespaces with this one.
  * Each program in the line replaces itself, so that the child is the daemon.
  */
-function enterLab(lab: Lab, base: string): string[] {
+export function enterLab(lab: Lab, base: string): string[] {
   const privately = 'mount --make-private / && { mount --make-private /etc/resolv.conf 2>/dev/null || :; }'
   const script = `${privately} && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"`
   return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', script, 'sh', join(base, 'resolv.conf'), ...lab.enter(lab.hostNs)]

@@ -30,7 +30,8 @@ export async function workspaceTraces({ installId, dataDir }: Place): Promise<st
     ...processes,
     ...named('link', links.stdout),
     ...named('rule', rules.stdout),
-    ...named('mount', mounts.stdout),
+    // Mounts of other installations have names like ours.
+    ...named('mount', mounts.stdout).filter((line) => line.includes(`${dataDir}/`)),
     ...directories.map((name) => `directory: vm/${name}`),
     ...(await cgroupTraces(installId)),
   ]

@@ -30,6 +30,7 @@ export interface Daemon {
   /** Calls with the first key. Every VM that a call starts is checked for its confinement (S10). */
   readonly workspaces: Workspaces
   pid(): number
+  exitCode(): number | null
   /** Lines of its log, of all its lives. */
   log(): readonly string[]
   /** A key of an account, made by `alcove key create` while the daemon runs. */
@@ -97,7 +98,19 @@ export async function startDaemon(t: Owner, options: DaemonOptions = {}): Promis
   const client: Daemon['client'] = (key = firstKey, more = {}) =>
     confining(new Alcove({ clientId: key.clientId, clientSecret: key.clientSecret, baseUrl: url, ...more }).workspaces, dataDir)
   const running: Daemon = {
-    ...{ url, files, dataDir, imageCache: files.imageCache, installId, firstKey, client, workspaces: client(), pid: process.pid, log: () => log },
+    ...{
+      url,
+      files,
+      dataDir,
+      imageCache: files.imageCache,
+      installId,
+      firstKey,
+      client,
+      workspaces: client(),
+      pid: process.pid,
+      exitCode: process.exitCode,
+      log: () => log,
+    },
     async key(account, plan) {
       const flags = ['--data-dir', dataDir, '--config', files.config, '--account', account, ...(plan === undefined ? [] : ['--plan', plan])]
       return JSON.parse(await run([program, 'key', 'create', ...flags, '--json'], { env }))

@@ -1,4 +1,5 @@
 /** A host in memory: what it holds outlives the runners that are made on it, as VMs outlive the daemon. Passes the runner suite. */
+import { type Clock, systemClock } from '../../packages/server/src/lib/clock.ts'
 import { AlcoveError } from '../../packages/server/src/lib/fail.ts'
 import { slotNames } from '../../packages/server/src/network/slots.ts'
 import type { Adoption, BootSpec, FoundVm, Runner, VmEnd, VmHealth, VmReading } from '../../packages/server/src/runner/runner.ts'
@@ -7,6 +8,7 @@ interface Machine {
   readonly spec: BootSpec
   allowInternet: boolean
   readonly bootedAt: number
+  isPaused: boolean
 }
 
 /** How the next boots go. */
@@ -14,29 +16,68 @@ export interface Knobs {
   /** Called in the middle of each boot; rejecting fails it. */
   onBoot?: ((spec: BootSpec, signal: AbortSignal) => Promise<void>) | undefined
   /** Called before a VM is shut down. */
-  onShutdown?: (() => Promise<void>) | undefined
+  onShutdown?: ((workspaceId: string) => Promise<void>) | undefined
+  /** Called before a VM is frozen or let go on; rejecting fails it. */
+  onPause?: ((verb: 'pause' | 'resume', workspaceId: string) => Promise<void>) | undefined
   /** What adoption says of every VM, instead of the truth. */
   adopts?: Adoption['state'] | undefined
-  /** How every VM is doing. */
+  /** How VMs that are said to be gone have ended. */
+  goneEnd?: VmEnd | undefined
+  /** How every VM is doing, instead of the truth. */
   health?: VmHealth['state'] | undefined
 }
+
+/** The end of a VM that somebody killed. */
+export const killedEnd: VmEnd = {
+  ...{ reason: 'The virtual machine was ended from outside: killed by SIGKILL', cause: 'vmm_killed', exitCode: null, signal: 'SIGKILL' },
+  failure: 'vm_exited',
+}
+/** The end of a VM of which nothing was left. */
+const lostEnd: VmEnd = { reason: 'The virtual machine ended unexpectedly', cause: 'lost', exitCode: null, signal: null, failure: 'vm_exited' }
+
+/** The end of a VM whose host was restarted. */
+const rebootEnd: VmEnd = { reason: 'The host was restarted', cause: 'host_reboot', exitCode: null, signal: null, failure: 'host_reboot' }
+
+/** Calls that change what is on a host. */
+export type HostCall = 'boot' | 'shutdown' | 'destroy' | 'pause' | 'resume'
 
 /** A host that can be given to one runner after the other. */
 export class MemoryHost {
   readonly machines = new Map<string, Machine>()
+  /** Every call that was to change something, in order. */
+  readonly calls: { readonly call: HostCall; readonly workspaceId: string }[] = []
   /** Workspaces that left something on the host. */
   readonly traces = new Set<string>()
   readonly knobs: Knobs = {}
   /** Boots that succeeded, in order. */
   readonly boots: BootSpec[] = []
   readonly #listeners = new Map<Runner, ((vm: FoundVm, end: VmEnd) => void)[]>()
+  readonly #clock: Pick<Clock, 'now'>
+
+  constructor(clock: Pick<Clock, 'now'> = systemClock) {
+    this.#clock = clock
+  }
+
+  /** Ends everything that runs, as a restart of the host does: nobody is left who could be told. */
+  reboot(): void {
+    this.machines.clear()
+    this.knobs.goneEnd = rebootEnd
+  }
 
   /** Ends a VM as if it had died. */
-  crash(workspaceId: string, end: VmEnd = { reason: 'The virtual machine ended unexpectedly: killed by SIGKILL', failure: 'vm_exited' }): void {
+  crash(workspaceId: string, end: VmEnd = killedEnd): void {
     const machine = this.machines.get(workspaceId)
     if (!machine) throw new Error(`${workspaceId} does not run`)
     this.machines.delete(workspaceId)
     for (const listener of [...this.#listeners.values()].flat()) listener({ workspaceId, bootId: machine.spec.bootId }, end)
+  }
+
+  async #freeze(workspaceId: string, bootId: string, isPaused: boolean): Promise<void> {
+    this.calls.push({ call: isPaused ? 'pause' : 'resume', workspaceId })
+    await this.knobs.onPause?.(isPaused ? 'pause' : 'resume', workspaceId)
+    const machine = this.machines.get(workspaceId)
+    if (machine?.spec.bootId !== bootId) throw new AlcoveError('vm_not_running')
+    machine.isPaused = isPaused
   }
 
   runner(): Runner {
@@ -45,32 +86,40 @@ export class MemoryHost {
       host: async () => ({ accel: 'tcg', accelReason: 'in memory', vmmVersion: '0', cpus: 4, memoryMib: 16_384, diskMib: 1_000_000 }),
       addressOf: (slot) => slotNames(slot).ip,
       async boot(spec, signal) {
+        host.calls.push({ call: 'boot', workspaceId: spec.workspaceId })
         if (host.machines.has(spec.workspaceId)) throw new AlcoveError('conflict', { message: 'the workspace has a live VM' })
         host.traces.add(spec.workspaceId)
         await host.knobs.onBoot?.(spec, signal)
         signal.throwIfAborted()
         if (host.machines.has(spec.workspaceId)) throw new AlcoveError('conflict', { message: 'the workspace has a live VM' })
-        host.machines.set(spec.workspaceId, { spec, allowInternet: spec.allowInternet, bootedAt: Date.now() })
+        host.machines.set(spec.workspaceId, { spec, allowInternet: spec.allowInternet, bootedAt: host.#clock.now(), isPaused: false })
         host.boots.push(spec)
-        return { workspaceId: spec.workspaceId, bootId: spec.bootId, startedAt: Date.now(), timings: { launch: 1 } }
+        return { workspaceId: spec.workspaceId, bootId: spec.bootId, startedAt: host.#clock.now(), timings: { launch: 1 } }
       },
       async shutdown({ workspaceId }) {
-        await host.knobs.onShutdown?.()
+        host.calls.push({ call: 'shutdown', workspaceId })
+        await host.knobs.onShutdown?.(workspaceId)
         host.machines.delete(workspaceId)
       },
       async destroy({ workspaceId }) {
-        await host.knobs.onShutdown?.()
+        host.calls.push({ call: 'destroy', workspaceId })
+        await host.knobs.onShutdown?.(workspaceId)
         host.machines.delete(workspaceId)
         host.traces.delete(workspaceId)
       },
       prepare: async () => {},
       adopt: async (known) =>
-        known.map((vm) => ({ ...vm, state: host.knobs.adopts ?? (host.machines.get(vm.workspaceId)?.spec.bootId === vm.bootId ? 'held' : 'gone') })),
+        known.map(({ workspaceId, bootId }): Adoption => {
+          const state = host.knobs.adopts ?? (host.machines.get(workspaceId)?.spec.bootId === bootId ? 'held' : 'gone')
+          return state === 'gone' ? { workspaceId, bootId, state, end: host.knobs.goneEnd ?? lostEnd } : { workspaceId, bootId, state }
+        }),
+      pause: (workspaceId, bootId) => host.#freeze(workspaceId, bootId, true),
+      resume: (workspaceId, bootId) => host.#freeze(workspaceId, bootId, false),
       inventory: async () => [...new Set([...host.traces, ...host.machines.keys()])],
       processes: async () => [...host.machines.values()].map(({ spec }) => ({ workspaceId: spec.workspaceId, bootId: spec.bootId })),
       async read(workspaceId) {
         const machine = host.machines.get(workspaceId)
-        return machine && reading(machine)
+        return machine && !machine.isPaused ? reading(machine, host.#clock.now()) : undefined
       },
       logs: async () => 'a line\n',
       async updateNetwork(target) {
@@ -81,7 +130,10 @@ export class MemoryHost {
         for (const target of wanted) await runner.updateNetwork(target)
       },
       checkHealth: async () =>
-        [...host.machines.values()].map(({ spec: { workspaceId, bootId } }) => ({ workspaceId, bootId, state: host.knobs.health ?? 'ok' })),
+        [...host.machines.values()].map(({ spec: { workspaceId, bootId }, isPaused }) => ({
+          ...{ workspaceId, bootId },
+          state: host.knobs.health ?? (isPaused ? 'paused' : 'ok'),
+        })),
       onExit(listener) {
         host.#listeners.set(runner, [...(host.#listeners.get(runner) ?? []), listener])
       },
@@ -91,8 +143,8 @@ export class MemoryHost {
   }
 }
 
-function reading({ spec, bootedAt }: Machine): VmReading {
-  const uptimeSeconds = (Date.now() - bootedAt) / 1000
+function reading({ spec, bootedAt }: Machine, now: number): VmReading {
+  const uptimeSeconds = (now - bootedAt) / 1000
   const memoryTotalBytes = spec.memoryMib * 1024 ** 2
   return {
     info: {

@@ -30,7 +30,7 @@ export interface Page extends PageAccount {
 
 /** Starts an API with these plans besides the built-in ones. */
 export async function startPage(t: Pick<TestContext, 'after'>, plans: Record<string, PlanInput> = {}): Promise<Page> {
-  const { baseUrl, world } = await startApiWorld(t, plans)
+  const { baseUrl, world } = await startApiWorld(t, { plans })
   const client = createApiClient(baseUrl)
   t.after(() => client[Symbol.dispose]())
   let accounts = 0

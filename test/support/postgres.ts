@@ -1,5 +1,6 @@
 /** A throw-away PostgreSQL server in a temporary directory, reachable through a unix socket only. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chownSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,6 +14,10 @@ import { run } from '../../packages/server/src/lib/subprocess.ts'
 export interface TestPostgres {
   /** Makes an empty database and returns its URL. */
   createDatabase(name: string): Promise<string>
+  /** Kills the server and every process of it, with no chance to tidy up. */
+  kill9(): Promise<void>
+  /** Starts it again after a kill; resolves when it takes connections. */
+  restart(): Promise<void>
   /** Ends the server and removes its files. */
   stop(): Promise<void>
 }
@@ -34,10 +39,14 @@ export async function startPostgres(): Promise<TestPostgres> {
     cwd: directory,
   })
   const settings = ['listen_addresses=', `unix_socket_directories=${directory}`, 'fsync=off', 'max_connections=60', 'shared_buffers=32MB']
-  const server = spawn(program, [...rest, postgres, '-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
-    stdio: 'ignore',
-    cwd: directory,
-  })
+  const launch = () =>
+    spawn(program, [...rest, postgres, '-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
+      stdio: 'ignore',
+      cwd: directory,
+      // Its own group: a kill reaches what it has started.
+      detached: true,
+    })
+  let server = launch()
   const urlOf = (database: string) => `postgres://alcove@/${database}?host=${encodeURIComponent(directory)}`
   const stop = async () => {
     await end(server)
@@ -51,6 +60,15 @@ export async function startPostgres(): Promise<TestPostgres> {
   }
   return {
     stop,
+    async kill9() {
+      const ended = once(server, 'exit')
+      if (server.pid !== undefined) process.kill(-server.pid, 'SIGKILL')
+      await ended
+    },
+    async restart() {
+      server = launch()
+      await query(urlOf('postgres'), 'select 1', server)
+    },
     async createDatabase(name) {
       await query(urlOf('postgres'), `create database ${name}`, server)
       return urlOf(name)
@@ -68,7 +86,7 @@ async function query(connectionString: string, text: string, server: ChildProces
       await client.query(text)
       return
     } catch (error) {
-      if (attempt >= 300 || !/ENOENT|ECONNREFUSED|57P03/.test(String((error as { code?: string }).code))) throw error
+      if (attempt >= 300 || !/ENOENT|ECONNREFUSED|ECONNRESET|57P03/.test(String((error as { code?: string }).code))) throw error
       await sleep(100)
     } finally {
       await client.end().catch(() => {})

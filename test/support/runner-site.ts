@@ -16,7 +16,7 @@ import { createLocalRunner } from '../../packages/server/src/runner/local-runner
 import { workspacePaths } from '../../packages/server/src/runner/paths.ts'
 import type { BootSpec, Runner } from '../../packages/server/src/runner/runner.ts'
 import type { VmmDriver } from '../../packages/server/src/vmm/driver.ts'
-import { createFakeDriver } from '../../packages/server/src/vmm/fake/driver.ts'
+import { createFakeDriver, type FakeDriver } from '../../packages/server/src/vmm/fake/driver.ts'
 import { MemoryKernel } from './memory-network.ts'
 
 const installId = 'site'
@@ -38,6 +38,12 @@ export interface RunnerSite extends AsyncDisposable {
   spec(more?: Partial<BootSpec>): BootSpec
   /** Ends a VM without asking anybody. */
   crash(bootId: string): void
+  /** The VMs themselves: what a host does to them. */
+  readonly vms: FakeDriver
+  /** Time that a guest was told last, ms since the epoch. */
+  guestTime(bootId: string): number | undefined
+  /** Ends the agent of a guest that lives on. */
+  endAgent(bootId: string): Promise<void>
   /** Everything of workspaces that is on the host; disk, logs and lock only when `withData`. */
   census(withData: boolean): Promise<string[]>
 }
@@ -66,12 +72,15 @@ export async function createRunnerSite(): Promise<RunnerSite> {
     }
   }
 
+  const agentOf = (bootId: string) => [...agents].find(([path]) => path.includes(bootId))?.[1]
+
   /** A guest that shuts down ends its VM. */
   const connect: ConnectGuest = async (socketPath, options) => {
     const client = await connectGuest(socketPath, options)
     const shutdown: typeof client.shutdown = async (graceMs, signal) => {
       await client.shutdown(graceMs, signal)
-      for (const { bootId } of await plain.inventory()) if (socketPath.includes(bootId)) plain.end(bootId, { cause: 'reset', detail: 'guest-reset' })
+      for (const { bootId } of await plain.inventory())
+        if (socketPath.includes(bootId)) plain.end(bootId, { cause: 'reset', detail: 'guest-reset', exitCode: 0, signal: null })
     }
     return { ...client, shutdown }
   }
@@ -88,6 +97,8 @@ export async function createRunnerSite(): Promise<RunnerSite> {
         uidBase: 0x40000000,
         bootTimeoutMs: 10_000,
         availableMemoryMib: async () => 16_384,
+        freeDiskMib: async () => 16_384,
+        minFreeDiskMib: 512,
         vmm: driver(step),
         images: imagesOf(),
         disks: { ensure: (path) => step('disk.create', () => writeFileDurably(path, 'disk')) },
@@ -103,7 +114,10 @@ export async function createRunnerSite(): Promise<RunnerSite> {
       ...{ slot: ++lastSlot, hostname: 'test', allowInternet: true, cmd: null, env: [], waitForInit: true, keepLogs: true },
       ...more,
     }),
-    crash: (bootId) => plain.end(bootId, { cause: 'killed', detail: 'killed by SIGKILL' }),
+    crash: (bootId) => plain.end(bootId, { cause: 'killed', detail: 'killed by SIGKILL', exitCode: null, signal: 'SIGKILL' }),
+    vms: plain,
+    guestTime: (bootId) => agentOf(bootId)?.timeMs,
+    endAgent: async (bootId) => agentOf(bootId)?.close(),
     async census(withData) {
       const [processes, states, directories] = await Promise.all([plain.inventory(), namesIn(stateDir), namesIn(join(dataDir, 'vm'))])
       const files = await Promise.all(directories.map(async (id) => (await namesIn(workspacePaths(dataDir, id).root)).map((name) => `${id}/${name}`)))

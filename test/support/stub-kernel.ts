@@ -11,6 +11,10 @@ export type StubBehaviour =
   | 'flood'
   /** Writes `hello` and a newline to the first serial port, then sleeps. */
   | 'hello'
+  /** Never rests. */
+  | 'spin'
+  /** Writes to every page of 128 MiB, says `full` on the first serial port, then sleeps. */
+  | 'fill'
   /** Writes `farewell` and a newline, then resets. */
   | 'farewell'
 
@@ -77,8 +81,19 @@ const floodLine = text('flood\n')
 /** An empty interrupt table, then an interrupt: nothing can handle it, nor its failure, nor the failure of that. */
 const tripleFault = [...[0x6a, 0x00, 0x6a, 0x00], ...[0x0f, 0x01, 0x1c, 0x24], ...[0xcd, 0x03], ...sleep]
 
+const littleEndian = (value: number) => [0, 8, 16, 24].map((shift) => (value >>> shift) & 0xff)
+
+/** From above this code to the end of the memory. */
+const touchAll = [
+  ...[0xbf, ...littleEndian(0x200000)], // mov edi, 2 MiB
+  ...[0x89, 0x3f, 0x81, 0xc7, ...littleEndian(4096)], // mov [edi], edi; add edi, 4096
+  ...[0x81, 0xff, ...littleEndian(128 * 1024 * 1024), 0x72, 0xf0], // cmp edi, 128 MiB; jb back
+]
+
 const codes: Record<StubBehaviour, readonly number[]> = {
   halt: sleep,
+  spin: [0xfa, 0xeb, 0xfe],
+  fill: [...touchAll, ...text('full\n'), ...sleep],
   reset: tripleFault,
   farewell: [...text('farewell\n'), ...tripleFault],
   flood: [...floodLine, 0xeb, 0x100 - floodLine.length - 2],

@@ -1,6 +1,6 @@
 /** A host directory with everything a launch needs, and the proof that nothing of it is left afterwards. */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, rmdir, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -57,7 +57,9 @@ export async function createVmmSite(): Promise<VmmSite> {
     },
     driver: (options = {}) => createQemuDriver({ installId, step: plainStep, clock: systemClock, log, kvm: 'off', ...options }),
     async [Symbol.asyncDispose]() {
-      assert.deepEqual(await traces(installId, root), [], 'nothing of the site is left on the host')
+      const left = await traces(installId, root)
+      if (left.length > 0) await clear(installId)
+      assert.deepEqual(left, [], 'nothing of the site is left on the host')
       await rm(root, { recursive: true, force: true })
     },
   }
@@ -80,6 +82,17 @@ export async function traces(installId: string, root: string): Promise<readonly 
     if (groups.includes(`alcove-${installId}`) || hierarchy === `alcove-${installId}`) found.push(`cgroup in ${hierarchy}`)
   }
   return found
+}
+
+/** Ends what a failed test left, so that it disturbs no other. */
+async function clear(installId: string): Promise<void> {
+  const driver = createQemuDriver({ installId, step: plainStep, clock: systemClock, log: pino({ level: 'silent' }), kvm: 'off' })
+  for (const found of await driver.inventory()) await driver.killProcess(found).catch(() => {})
+  for (const hierarchy of await readdir('/sys/fs/cgroup').catch((): string[] => [])) {
+    const parent = join('/sys/fs/cgroup', hierarchy, `alcove-${installId}`)
+    for (const group of await readdir(parent).catch((): string[] => [])) await rmdir(join(parent, group)).catch(() => {})
+    await rmdir(parent).catch(() => {})
+  }
 }
 
 /** Waits until `ask` gives something other than `undefined` or `false`. */

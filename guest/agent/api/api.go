@@ -21,6 +21,8 @@ const (
 	maxBody = 1 << 20
 	// maxGrace bounds the time a shutdown may wait.
 	maxGrace = 10 * time.Minute
+	// maxTimeMs bounds what the clock is set to: the kernel refuses what is too far off, and a time of 2200 is a mistake.
+	maxTimeMs = 7_258_118_400_000
 )
 
 // API is what the handlers use.
@@ -30,6 +32,8 @@ type API struct {
 	Stats   *stats.Source
 	// Shutdown begins the shutdown and returns at once.
 	Shutdown func(grace time.Duration)
+	// SetClock sets the wall clock, ms since the epoch.
+	SetClock func(timeMs int64) error
 }
 
 // Handler returns the routes.
@@ -38,6 +42,7 @@ func (a *API) Handler() http.Handler {
 	routes.HandleFunc("GET "+prefix+"/info", a.getInfo)
 	routes.HandleFunc("POST "+prefix+"/configure", a.postConfigure)
 	routes.HandleFunc("GET "+prefix+"/stats", a.getStats)
+	routes.HandleFunc("POST "+prefix+"/time", a.postTime)
 	routes.HandleFunc("POST "+prefix+"/shutdown", a.postShutdown)
 	return routes
 }
@@ -69,6 +74,22 @@ func (a *API) getStats(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, measured)
+}
+
+func (a *API) postTime(w http.ResponseWriter, r *http.Request) {
+	var request wire.Time
+	if !readJSON(w, r, &request) {
+		return
+	}
+	if request.TimeMs <= 0 || request.TimeMs > maxTimeMs {
+		writeError(w, http.StatusBadRequest, errors.New("timeMs is after 1970 and before 2200"))
+		return
+	}
+	if err := a.SetClock(request.TimeMs); err != nil {
+		writeError(w, http.StatusInternalServerError, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, struct{}{})
 }
 
 func (a *API) postShutdown(w http.ResponseWriter, r *http.Request) {

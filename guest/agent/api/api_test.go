@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,6 +21,11 @@ type nowhere struct{}
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 func newAPI(t *testing.T) (http.Handler, *[]time.Duration) {
+	api, graces := newPlainAPI(t)
+	return api.Handler(), graces
+}
+
+func newPlainAPI(t *testing.T) (*API, *[]time.Duration) {
 	source, err := stats.Open("/proc")
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +33,8 @@ func newAPI(t *testing.T) (http.Handler, *[]time.Duration) {
 	var graces []time.Duration
 	machine := configure.NewMachine(process.NewReaper(), cmdlog.New(nowhere{}, time.Now))
 	api := &API{Version: "test", Machine: machine, Stats: source, Shutdown: func(grace time.Duration) { graces = append(graces, grace) }}
-	return api.Handler(), &graces
+	api.SetClock = func(int64) error { t.Error("the clock was set"); return nil }
+	return api, &graces
 }
 
 func call(handler http.Handler, method, path, body string) *httptest.ResponseRecorder {
@@ -61,6 +68,11 @@ func TestBadRequestsAreRefusedWithoutEffect(t *testing.T) {
 		{"POST", "/agent/v1/configure", `{"unknown":1}`, 400},
 		{"POST", "/agent/v1/configure", `{"bootId":7}`, 400},
 		{"POST", "/agent/v1/configure", `{"bootId":"` + strings.Repeat("x", maxBody) + `"}`, 413},
+		{"GET", "/agent/v1/time", "", 405},
+		{"POST", "/agent/v1/time", `{}`, 400},
+		{"POST", "/agent/v1/time", `{"timeMs":-1}`, 400},
+		{"POST", "/agent/v1/time", `{"timeMs":1e300}`, 400},
+		{"POST", "/agent/v1/time", `{"timeMs":9007199254740991}`, 400},
 		{"POST", "/agent/v1/shutdown", `{"graceMs":-1}`, 400},
 		{"POST", "/agent/v1/shutdown", `{"graceMs":600001}`, 400},
 		{"POST", "/agent/v1/shutdown", `{"graceMs":1} {}`, 400},
@@ -81,5 +93,23 @@ func TestShutdownIsAnsweredAndBegins(t *testing.T) {
 	}
 	if len(*graces) != 1 || (*graces)[0] != 250*time.Millisecond {
 		t.Fatal(*graces)
+	}
+}
+
+func TestTimeSetsTheClockAndTellsWhenItCannot(t *testing.T) {
+	api, _ := newPlainAPI(t)
+	var told []int64
+	var failure error
+	api.SetClock = func(timeMs int64) error { told = append(told, timeMs); return failure }
+	handler := api.Handler()
+	if answer := call(handler, "POST", "/agent/v1/time", `{"timeMs":1700000000000}`); answer.Code != 200 || strings.TrimSpace(answer.Body.String()) != "{}" {
+		t.Fatal(answer.Code, answer.Body)
+	}
+	failure = errors.New("not permitted")
+	if answer := call(handler, "POST", "/agent/v1/time", `{"timeMs":1700000000001}`); answer.Code != 500 {
+		t.Fatal(answer.Code, answer.Body)
+	}
+	if len(told) != 2 || told[0] != 1_700_000_000_000 {
+		t.Fatal(told)
 	}
 }

@@ -103,7 +103,7 @@ func apply(c wire.Configuration) (*rootfs.Root, error) {
 	if err := seed(c.Entropy); err != nil {
 		return nil, err
 	}
-	if err := setClock(c.TimeMs); err != nil {
+	if err := SetClock(c.TimeMs); err != nil {
 		return nil, err
 	}
 	if err := syscall.Sethostname([]byte(c.Hostname)); err != nil {

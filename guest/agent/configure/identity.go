@@ -20,7 +20,8 @@ const (
 	maxHostsBytes = 1 << 20
 )
 
-func setClock(timeMs int64) error {
+// SetClock sets the wall clock, ms since the epoch.
+func SetClock(timeMs int64) error {
 	now := syscall.NsecToTimeval(timeMs * int64(time.Millisecond))
 	if err := syscall.Settimeofday(&now); err != nil {
 		return fmt.Errorf("set the clock: %w", err)

@@ -34,12 +34,17 @@ func New(reaper *process.Reaper, log *cmdlog.Log, machine *configure.Machine) *S
 	return &Sequence{reaper: reaper, log: log, machine: machine}
 }
 
-// Begin starts the shutdown in the background; again, it does nothing.
+// Begin starts the power-off in the background; again, it does nothing.
 func (s *Sequence) Begin(grace time.Duration) {
-	s.once.Do(func() { go s.run(grace) })
+	s.once.Do(func() { go s.run(grace, "powering off") })
 }
 
-func (s *Sequence) run(grace time.Duration) {
+// Reboot is Begin for a restart: the VM ends in the same way, and says another reason.
+func (s *Sequence) Reboot(grace time.Duration) {
+	s.once.Do(func() { go s.run(grace, "rebooting") })
+}
+
+func (s *Sequence) run(grace time.Duration, what string) {
 	time.Sleep(answerDelay)
 	signalAll(syscall.SIGTERM)
 	if !s.waitForAll(grace) {
@@ -53,6 +58,8 @@ func (s *Sequence) run(grace time.Duration) {
 		}
 	}
 	syscall.Sync()
+	// To the VMM every end is the same reset, and to the kernel the same restart: the console tells the host which it was.
+	fmt.Printf("alcove: %s\n", what)
 	// Without ACPI there is no power button to press: the machine resets and the VMM, told not to reboot, ends.
 	err := syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART)
 	fmt.Fprintln(os.Stderr, "alcove: reboot:", err)

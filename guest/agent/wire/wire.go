@@ -95,6 +95,12 @@ type Stats struct {
 	DiskUsedBytes    int64   `json:"diskUsedBytes"`
 }
 
+// Time is what the clock is set to after the VM was frozen.
+type Time struct {
+	// TimeMs is wall time, ms since the epoch.
+	TimeMs int64 `json:"timeMs"`
+}
+
 // Shutdown asks for an orderly shutdown.
 type Shutdown struct {
 	// GraceMs is the time between terminate and kill.

@@ -24,12 +24,17 @@ export function addClientOptions(command: Command): Command {
 }
 
 /** Makes the client of a command from its flags, the environment and the credentials file. */
-export async function openWorkspaces(flags: Partial<Credentials>, context: Context): Promise<Workspaces> {
+export async function openClient(flags: Partial<Credentials>, context: Context): Promise<Alcove> {
   const { url, clientId, clientSecret } = await findCredentials(flags, context.environment)
   try {
     // Two retries: a server that is not there is reported within a second or two.
-    return new Alcove({ baseUrl: url, clientId, clientSecret, maxRetries: 2 }).workspaces
+    return new Alcove({ baseUrl: url, clientId, clientSecret, maxRetries: 2 })
   } catch (error) {
     throw usageError((error as Error).message)
   }
+}
+
+/** The calls about workspaces of {@link openClient}. */
+export async function openWorkspaces(flags: Partial<Credentials>, context: Context): Promise<Workspaces> {
+  return (await openClient(flags, context)).workspaces
 }

@@ -7,6 +7,7 @@ import {
   NotFoundError,
   PaymentRequiredError,
   PermissionError,
+  PreconditionFailedError,
   TimeoutError,
   ValidationError,
 } from '@alcove/sdk'
@@ -68,6 +69,7 @@ const classes = [
   [PermissionError, exitCodes.authentication],
   [PaymentRequiredError, exitCodes.limit],
   [ConflictError, exitCodes.conflict],
+  [PreconditionFailedError, exitCodes.conflict],
   [ConnectionError, exitCodes.unavailable],
   [TimeoutError, exitCodes.unavailable],
 ] as const

@@ -11,6 +11,23 @@ const range = (bounds: { min: number; max: number; default: number }, descriptio
 /** `30m`, `1h`, `24h`, `7d`, or digits for seconds. */
 export const durationPattern = '^[1-9][0-9]{0,9}(s|m|h|d)?$'
 
+/** Idle policy as it is stored, in seconds; 0 is never. */
+export const IdlePolicy = closed({
+  suspend_after: Type.Integer({ description: 'Seconds without activity after which the workspace sleeps.' }),
+  stop_after: Type.Integer({ description: 'Seconds of sleep after which it is stopped; 0 is never.' }),
+})
+export type IdlePolicy = Static<typeof IdlePolicy>
+
+const seconds = (description: string) =>
+  Type.Union([Type.String({ pattern: '^(0|[1-9][0-9]{0,9}(s|m|h|d)?)$' }), Type.Integer({ minimum: 0, maximum: 9_999_999_999 })], { description })
+
+/** Idle policy as a request gives it. */
+export const IdleInput = closed({
+  suspend_after: seconds('Time without activity after which the workspace sleeps: at least 2 minutes, or 0 for never. Duration or seconds.'),
+  stop_after: Type.Optional(seconds('Time of sleep after which it is stopped: at least an hour, or 0 for never. Duration or seconds.')),
+})
+export type IdleInput = Static<typeof IdleInput>
+
 const environmentName = '^[A-Za-z_][A-Za-z0-9_]{0,254}$'
 
 export const EnvEntry = closed({
@@ -20,7 +37,10 @@ export const EnvEntry = closed({
 
 export const RestartPolicy = Type.Enum(['no', 'always', 'on-failure'], { default: 'no', description: 'When the VM is started again after it ended.' })
 
-export const TtlAction = Type.Enum(['stop', 'remove', 'pause', 'suspend'], { default: 'stop', description: 'What happens when the time to live is over.' })
+export const TtlAction = Type.Enum(['stop', 'remove', 'pause', 'suspend'], {
+  default: 'stop',
+  description: 'What happens when the time to live is over; `suspend` is `pause` as long as snapshots are not supported.',
+})
 
 export const NetworkConfig = closed({
   allow_internet: Type.Optional(Type.Boolean({ default: true, description: 'Allow outbound internet access.' })),
@@ -116,6 +136,9 @@ export const ConfigInput = closed(
     proxy_assignment_id: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'Outbound proxy, by its id in the server configuration.' }),
     ),
+    idle: Type.Optional(
+      Type.Union([IdleInput, Type.Null()], { description: 'When to sleep for want of activity; stored, acted on once snapshots are supported.' }),
+    ),
   },
   'Configuration of a workspace.',
 )
@@ -140,5 +163,6 @@ export const Config = closed({
   workloads: Type.Array(Workload),
   wait_for_init: Type.Boolean(),
   proxy_assignment_id: Type.Optional(Type.Integer()),
+  idle: Type.Optional(Type.Union([IdlePolicy, Type.Null()])),
 })
 export type Config = Static<typeof Config>

@@ -24,6 +24,7 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
   request_timeout: 'Send the whole request at once, then try again.',
   conflict: 'Wait until the action in progress has ended, then try again.',
   vm_not_running: 'Start the workspace first.',
+  precondition_failed: 'Read the workspace again, and decide anew.',
   payload_too_large: 'Keep the body under 1 MiB.',
   unsupported_media_type: 'Send `Content-Type: application/json`, uncompressed, in UTF-8.',
   idempotency_mismatch: 'Use a new key for a new request.',

@@ -3,6 +3,7 @@ import { renderErrorsPage } from './errors-page.ts'
 import { renderOpenApi } from './openapi.ts'
 import { renderTypes } from './print-types.ts'
 import { withStates } from './states-drawing.ts'
+import { withVerbs } from './verbs-table.ts'
 import { wireTypes } from './wire-types.ts'
 
 /** A generated file: where it is, and its text given the one that is there. */
@@ -19,6 +20,7 @@ export function generatedFiles(version: string): GeneratedFile[] {
     { path: 'openapi.json', render: () => `${JSON.stringify(renderOpenApi(version), null, 2)}\n` },
     { path: 'docs/errors.md', render: () => renderErrorsPage() },
     { path: 'packages/sdk/src/types.gen.ts', render: () => `${notice}\n${renderTypes(wireTypes)}` },
+    { path: 'docs/operations.md', render: (current) => (current === undefined ? undefined : withVerbs(current)) },
     { path: 'ARCHITECTURE.md', render: (current) => (current === undefined ? undefined : withStates(current)) },
   ]
 }

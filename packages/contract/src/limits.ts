@@ -36,4 +36,18 @@ export const limits = {
   headerBytes: 16_384,
   /** Characters of an idempotency key. */
   idempotencyKeyChars: 255,
+  /** Idempotency keys of one account that are remembered at a time. */
+  idempotencyKeys: 100_000,
+  /** Seconds of a time to live: up to ten years. */
+  ttlSeconds: { min: 1, max: 315_360_000 },
+  /** Seconds without activity after which a workspace may sleep, and after which a sleeping one may be stopped; 0 is never. */
+  idle: { suspendAfter: { min: 120, max: 31_536_000 }, stopAfter: { min: 3_600, max: 31_536_000 } },
+  /** Entries of a workspace's metadata. */
+  metadataEntries: 64,
+  /** Characters of a metadata key. */
+  metadataKeyChars: 128,
+  /** Characters of a metadata value. */
+  metadataValueChars: 4_096,
+  /** Event streams of one account that are open at a time. */
+  eventStreams: 16,
 } as const

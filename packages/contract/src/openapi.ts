@@ -1,6 +1,7 @@
 /** Renders the OpenAPI 3.1 document from the list of operations. */
 import { type ErrorCode, errors, httpStatus } from './errors.ts'
-import { commonErrors, type Operation, operations } from './operations.ts'
+import { changeErrors, commonErrors, isChange, type Operation, takesGeneration } from './operation.ts'
+import { operations } from './operations.ts'
 import type { Schema } from './print-types.ts'
 import { wireTypes } from './wire-types.ts'
 
@@ -36,15 +37,30 @@ export function renderOpenApi(version: string): Json {
 /** Every code that an operation may answer with, in the order of the registry. */
 export function errorsOf(operation: Operation): ErrorCode[] {
   const common: readonly ErrorCode[] = operation.access === 'account' ? commonErrors : ['bad_request', 'headers_too_large', 'internal_error']
-  const codes = new Set<ErrorCode>([...common, ...operation.errors])
+  const change: readonly ErrorCode[] = isChange(operation) ? changeErrors : []
+  const generation: readonly ErrorCode[] = takesGeneration(operation) ? ['precondition_failed'] : []
+  const codes = new Set<ErrorCode>([...common, ...change, ...generation, ...operation.errors])
   return (Object.keys(errors) as ErrorCode[]).filter((code) => codes.has(code))
 }
+
+const header = (name: string, description: string, schema: Json): Json => ({ name, in: 'header', description, schema })
+const idempotencyKey = header('Idempotency-Key', 'Sent again with the same request, it has the answer of the first; kept for 24 hours.', {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+})
+const ifMatch = header('If-Match', 'Generation of the workspace, as the `ETag` of its answers: the request is refused when it has been started anew.', {
+  type: 'string',
+})
+const lastEventId = header('Last-Event-ID', 'Last event that was seen.', { type: 'string' })
 
 function renderOperation(name: string, operation: Operation): Json {
   const parameters = [
     ...parametersOf('path', operation.params as Schema | undefined),
     ...parametersOf('query', operation.query as Schema | undefined),
-    ...(operation.idempotent ? [{ name: 'Idempotency-Key', in: 'header', schema: { type: 'string', minLength: 1, maxLength: 255 } }] : []),
+    ...(isChange(operation) ? [idempotencyKey] : []),
+    ...(takesGeneration(operation) ? [ifMatch] : []),
+    ...(operation.answer === 'events' ? [lastEventId] : []),
   ]
   return {
     operationId: name,
@@ -69,6 +85,7 @@ function parametersOf(place: 'path' | 'query', schema: Schema | undefined): Json
 function renderAnswer({ answer }: Operation): Json {
   const description = 'Success.'
   if (answer === 'text') return { description, content: { 'text/plain': { schema: { type: 'string' } } } }
+  if (answer === 'events') return { description, content: { 'text/event-stream': { schema: { type: 'string' } } } }
   if (answer === 'json') return { description, content: jsonContent({ type: 'object' }) }
   return { description, content: jsonContent(withReferences(answer as Schema)) }
 }

@@ -7,10 +7,13 @@
 export const transitions = {
   creating: ['running', 'failed', 'deleting'],
   starting: ['running', 'failed', 'stopping', 'deleting'],
-  running: ['stopping', 'stopped', 'deleting'],
+  running: ['pausing', 'stopping', 'stopped', 'deleting'],
+  pausing: ['paused', 'running', 'stopping', 'stopped', 'deleting'],
+  paused: ['resuming', 'stopping', 'stopped', 'deleting'],
+  resuming: ['running', 'paused', 'stopping', 'stopped', 'deleting'],
   stopping: ['stopped', 'failed', 'deleting'],
   stopped: ['starting', 'deleting'],
-  failed: ['starting', 'stopping', 'deleting'],
+  failed: ['creating', 'starting', 'stopping', 'deleting'],
   deleting: ['gone'],
 } as const
 
@@ -21,14 +24,17 @@ export type WorkspaceStatus = keyof typeof transitions
 export const workspaceStatuses = Object.keys(transitions) as WorkspaceStatus[]
 
 /** What the owner wants; written by verbs only. */
-export const desiredStates = ['running', 'stopped', 'deleted'] as const
+export const desiredStates = ['running', 'paused', 'stopped', 'deleted'] as const
 export type DesiredState = (typeof desiredStates)[number]
 
 /** States in which an action is under way. */
-export const movingStatuses = ['creating', 'starting', 'stopping', 'deleting'] as const satisfies WorkspaceStatus[]
+export const movingStatuses = ['creating', 'starting', 'pausing', 'resuming', 'stopping', 'deleting'] as const satisfies WorkspaceStatus[]
+
+/** States in which a virtual machine has been told to run or to hold still: each is taken up again after a restart of the server. */
+export const liveStatuses = ['running', 'pausing', 'paused', 'resuming'] as const satisfies WorkspaceStatus[]
 
 /** States that hold a place in the running pool: there is, or may be, a virtual machine. */
-export const runningPoolStatuses = ['creating', 'starting', 'running', 'stopping'] as const satisfies WorkspaceStatus[]
+export const runningPoolStatuses = ['creating', 'starting', 'running', 'pausing', 'paused', 'resuming', 'stopping'] as const satisfies WorkspaceStatus[]
 
 /** Whether the graph has this move. */
 export function canMove(from: WorkspaceStatus, to: WorkspaceStatus | 'gone'): boolean {

@@ -1,11 +1,9 @@
 /** Requests and answers about workspaces. */
-import Type, { type Static, type TProperties } from 'typebox'
+import Type, { type Static } from 'typebox'
+import { answer, timestamp } from './answers.ts'
 import { Config, ConfigInput } from './config.ts'
 import { limits } from './limits.ts'
 import { workspaceStatuses } from './states.ts'
-
-const timestamp = (description: string) => Type.String({ format: 'date-time', description: `${description} ISO 8601, UTC.` })
-const answer = <T extends TProperties>(properties: T) => Type.Object({ success: Type.Literal(true), ...properties }, { additionalProperties: false })
 
 export const WorkspaceMode = Type.Enum(['permanent', 'temporary'])
 
@@ -24,7 +22,8 @@ export const Provisioning = Type.Object(
 )
 export type Provisioning = Static<typeof Provisioning>
 
-const failureCodes = 'Error code that a start ended with, or `vm_exited`, `guest_panic`, `init_failed`; of a running VM `vm_paused` or `vm_unresponsive`.'
+const failureCodes =
+  'Error code that a start or stop ended with, or `vm_exited`, `vm_oom`, `guest_panic`, `init_failed`, `host_reboot`; of a running VM `vm_paused` or `vm_unresponsive`.'
 
 const workspaceProperties = {
   id: Type.String({ description: '`ws_` and 12 lowercase letters or digits.' }),
@@ -34,6 +33,7 @@ const workspaceProperties = {
   type: Type.Optional(Type.String()),
   image: Type.String({ description: 'Image as the create request named it.' }),
   ip: Type.String({ description: 'Address in 10.0.0.0/8; empty while a workspace without a static address is stopped.' }),
+  generation: Type.Integer({ description: 'Boots so far; what `If-Match` is compared with.' }),
   uptime: Type.Number({ description: 'Seconds since the VM started, by its own clock; 0 when there is none.' }),
   start_time: Type.String({ description: 'When the VM started, ISO 8601, UTC; empty before the first start.' }),
   status: Type.Enum(workspaceStatuses),
@@ -45,6 +45,7 @@ const workspaceProperties = {
     user_requested_stop: Type.Boolean(),
     ready: Type.Boolean(),
     failure: Type.Optional(Type.Object({ code: Type.String({ description: failureCodes }), message: Type.String(), at: timestamp('When it happened.') })),
+    next_restart_at: Type.Optional(timestamp('When the restart policy starts the VM again.')),
     restart_required: Type.Optional(Type.Boolean({ description: 'Whether stored settings wait for the next start.' })),
   }),
   access: Type.Object({ ssh_enabled: Type.Boolean() }),
@@ -58,6 +59,7 @@ const workspaceProperties = {
   }),
   public_ports: Type.Array(Type.Object({ port: Type.Integer(), hash: Type.String(), label: Type.String(), url: Type.String() })),
   resources: Type.Object({ cpus: Type.Integer(), memory_mb: Type.Integer(), disk_size_mb: Type.Integer() }),
+  expires_at: Type.Optional(timestamp('When the time to live is over.')),
   timings: Type.Optional(Type.Record(Type.String(), Type.Number(), { description: 'Duration of each step of the last boot, ms.' })),
   created_at: timestamp('When it was created.'),
   updated_at: timestamp('When it last changed.'),

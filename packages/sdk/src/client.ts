@@ -1,5 +1,9 @@
 /** The client: credentials and address in, resources out. */
-import { createTransport, type Fetch } from './transport.ts'
+import { createCaller } from './caller.ts'
+import { createEvents, type Events } from './events.ts'
+import { createOperations, type Operations } from './operations.ts'
+import type { Fetch } from './request.ts'
+import { createTransport } from './transport.ts'
 import { createWorkspaces, type Workspaces } from './workspaces.ts'
 
 /** What a client needs to know. */
@@ -22,6 +26,10 @@ export interface AlcoveOptions {
 export class Alcove {
   /** The workspaces of the account. */
   readonly workspaces: Workspaces
+  /** What was done with them. */
+  readonly operations: Operations
+  /** What happens to them. */
+  readonly events: Events
 
   /** Makes a client; nothing is sent yet. @throws TypeError when an option is missing or malformed. */
   constructor(options: AlcoveOptions) {
@@ -39,7 +47,10 @@ export class Alcove {
       maxRetries,
       timeoutMs: options.timeoutMs,
     })
-    this.workspaces = createWorkspaces({ transport })
+    const caller = createCaller({ transport })
+    this.workspaces = createWorkspaces(caller)
+    this.operations = createOperations(caller)
+    this.events = createEvents({ transport })
   }
 }
 

@@ -65,3 +65,43 @@ export function createDeadline(ms: number, outer: AbortSignal | undefined): Dead
     },
   }
 }
+
+/** Ends what has been silent for too long. */
+export interface Watchdog {
+  /** Aborts when something watched took too long, or when the caller's signal does. */
+  readonly signal: AbortSignal
+  /** Waits for a piece of work; the time runs only meanwhile. */
+  watch<T>(work: Promise<T>): Promise<T>
+  /** Whether something took too long before the caller's signal aborted. */
+  hasBitten(): boolean
+  /** Ends the work and takes the listener away. */
+  release(): void
+}
+
+/** Makes a watchdog that allows each piece of work `ms`. */
+export function createWatchdog(ms: number, outer: AbortSignal): Watchdog {
+  const controller = new AbortController()
+  let bitten = false
+  const forward = () => controller.abort(outer.reason)
+  if (outer.aborted) forward()
+  else outer.addEventListener('abort', forward, { once: true })
+  return {
+    signal: controller.signal,
+    async watch(work) {
+      const timer = setTimeout(() => {
+        bitten = !controller.signal.aborted
+        controller.abort(new Error('silence'))
+      }, ms)
+      try {
+        return await work
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+    hasBitten: () => bitten,
+    release() {
+      outer.removeEventListener('abort', forward)
+      controller.abort()
+    },
+  }
+}

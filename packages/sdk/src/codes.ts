@@ -24,6 +24,7 @@ export const codes: Readonly<Record<ErrorCode, { readonly status: number; readon
   request_timeout: { status: 408, retryable: true },
   conflict: { status: 409, retryable: true },
   vm_not_running: { status: 409, retryable: false },
+  precondition_failed: { status: 412, retryable: false },
   payload_too_large: { status: 413, retryable: false },
   unsupported_media_type: { status: 415, retryable: false },
   idempotency_mismatch: { status: 422, retryable: false },
@@ -45,6 +46,7 @@ const statusCodes: Readonly<Record<number, string>> = {
   403: 'forbidden',
   404: 'not_found',
   409: 'conflict',
+  412: 'precondition_failed',
   422: 'validation_error',
   429: 'rate_limited',
 }

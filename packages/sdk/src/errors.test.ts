@@ -20,6 +20,7 @@ test('each status has its class', () => {
     403: sdk.PermissionError,
     404: sdk.NotFoundError,
     409: sdk.ConflictError,
+    412: sdk.PreconditionFailedError,
     422: sdk.ValidationError,
     429: sdk.RateLimitError,
     500: sdk.ServerError,

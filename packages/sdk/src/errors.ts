@@ -63,6 +63,11 @@ export class ConflictError extends AlcoveError {
   override readonly name = 'ConflictError'
 }
 
+/** 412: the workspace has been started anew since the generation that the call was meant for. */
+export class PreconditionFailedError extends AlcoveError {
+  override readonly name = 'PreconditionFailedError'
+}
+
 /** 400 and 422: a value of the request is wrong. */
 export class ValidationError extends AlcoveError {
   override readonly name = 'ValidationError'
@@ -133,6 +138,7 @@ const classes: Readonly<Record<number, typeof AlcoveError>> = {
   403: PermissionError,
   404: NotFoundError,
   409: ConflictError,
+  412: PreconditionFailedError,
   422: ValidationError,
   429: RateLimitError,
 }

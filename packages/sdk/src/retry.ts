@@ -4,11 +4,10 @@ import { type AlcoveError, ConnectionError } from './errors.ts'
 
 /**
  * What sending a request twice means.
- * `safe`: the same as once, so it is repeated after any passing failure.
+ * `safe`: it only reads, so it is repeated after any passing failure.
  * `keyed`: the server recognises it by its idempotency key; as `safe`, and a conflict with its own lost predecessor is waited out.
- * `once`: it may act twice, so it is repeated only when the server said that it did not look at it (429).
  */
-export type Repeat = 'safe' | 'keyed' | 'once'
+export type Repeat = 'safe' | 'keyed'
 
 /** First pause, ms; it doubles with each attempt. */
 const firstPauseMs = 300
@@ -16,16 +15,19 @@ const longestPauseMs = 8_000
 /** A server that asks for a longer pause than this gets no further attempt; the caller decides. */
 const longestRetryAfterMs = 60_000
 
-/** The server did not receive the request whole, is not there behind its proxy, or cannot serve at present. */
-const passingStatuses = new Set<number | undefined>([408, 502, 503])
+/** The server did not receive the request whole, has had too many, is not there behind its proxy, or cannot serve at present. */
+const passingStatuses = new Set<number | undefined>([408, 429, 502, 503])
 
 /** Whether a failure may be followed by another attempt. @param wasLost Whether an earlier attempt of the call ended without an answer. */
 export function mayRepeat(error: AlcoveError, repeat: Repeat, wasLost: boolean): boolean {
   if ((error.retryAfterMs ?? 0) > longestRetryAfterMs) return false
-  if (error.status === 429) return true
-  if (repeat === 'once') return false
-  if (error instanceof ConnectionError || passingStatuses.has(error.status)) return true
+  if (hasPassingCause(error)) return true
   return repeat === 'keyed' && wasLost && error.code === 'conflict'
+}
+
+/** Whether a failure is one of the connection, or of a server that may serve later. */
+export function hasPassingCause(error: AlcoveError): boolean {
+  return error instanceof ConnectionError || passingStatuses.has(error.status)
 }
 
 /** Pause before the attempt that follows attempt number `attempt` (from 0), ms: half fixed, half random, and never less than the server asked for. */

@@ -1,18 +1,11 @@
-/** One call: send, check the envelope, and send again where that is safe. */
+/** One call: its requests, sent again where that is safe, within its time. */
 import { createDeadline, type Deadline, sleep } from './clock.ts'
-import { AlcoveError, ConnectionError, errorOfAnswer, isRecord, ServerError, TimeoutError } from './errors.ts'
-import { mayRepeat, parseRetryAfter, pauseBefore, type Repeat } from './retry.ts'
-
-/** The part of the global `fetch` that is used. */
-export type Fetch = (input: string, init: RequestInit) => Promise<Response>
+import { AlcoveError, TimeoutError } from './errors.ts'
+import { type ApiRequest, openStream, sendOnce, type Target } from './request.ts'
+import { mayRepeat, pauseBefore, type Repeat } from './retry.ts'
 
 /** A call of the API. */
-export interface Call {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** Path and query. */
-  readonly path: string
-  readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string>>
+export interface Call extends ApiRequest {
   readonly repeat: Repeat
   /** Key the answer must have. */
   readonly expect: string
@@ -26,20 +19,20 @@ export interface Call {
 
 /** Sends calls. */
 export interface Transport {
+  /** How often a request is sent again. */
+  readonly maxRetries: number
   /**
    * Sends a call until it is answered or may not be repeated.
    * @returns The parsed answer, or undefined where `doneIfLost` applied.
    * @throws AlcoveError, or the reason of the caller's signal.
    */
   send(call: Call): Promise<Record<string, unknown> | undefined>
+  /** Opens a stream of server-sent events, in one attempt. @throws AlcoveError, or what the signal makes of fetch. */
+  open(request: ApiRequest, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>
 }
 
 /** What a transport is made of. */
-export interface TransportOptions {
-  /** Without a slash at the end. */
-  readonly baseUrl: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly fetch: Fetch
+export interface TransportOptions extends Target {
   readonly maxRetries: number
   /** Overrides the default of every call, ms. */
   readonly timeoutMs: number | undefined
@@ -48,6 +41,7 @@ export interface TransportOptions {
 /** Makes a transport. */
 export function createTransport(options: TransportOptions): Transport {
   return {
+    maxRetries: options.maxRetries,
     async send(call) {
       const timeoutMs = call.timeoutMs ?? options.timeoutMs ?? call.defaultTimeoutMs
       const deadline = createDeadline(timeoutMs, call.signal)
@@ -62,6 +56,7 @@ export function createTransport(options: TransportOptions): Transport {
         deadline.release()
       }
     },
+    open: (request, signal) => openStream(options, request, signal),
   }
 }
 
@@ -69,7 +64,7 @@ async function sendRepeatedly(options: TransportOptions, call: Call, deadline: D
   let wasLost = false
   for (let attempt = 0; ; attempt++) {
     try {
-      return await sendOnce(options, call, deadline.signal)
+      return await sendOnce(options, call, call.expect, deadline.signal)
     } catch (error) {
       if (deadline.signal.aborted || !(error instanceof AlcoveError)) throw error
       if (wasLost && error.status !== undefined && error.status === call.doneIfLost) return undefined
@@ -80,72 +75,6 @@ async function sendRepeatedly(options: TransportOptions, call: Call, deadline: D
       await sleep(pauseMs, deadline.signal)
     }
   }
-}
-
-async function sendOnce(options: TransportOptions, call: Call, signal: AbortSignal): Promise<Record<string, unknown>> {
-  signal.throwIfAborted()
-  const url = options.baseUrl + call.path
-  let response: Response
-  let text: string
-  try {
-    response = await options.fetch(url, {
-      method: call.method,
-      headers: { Accept: 'application/json', ...options.headers, ...call.headers, ...(call.body === undefined ? {} : { 'Content-Type': 'application/json' }) },
-      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-      // Following a redirect would hand the secret to another server.
-      redirect: 'manual',
-      cache: 'no-store',
-      credentials: 'omit',
-      signal,
-    })
-    text = await response.text()
-  } catch (error) {
-    if (signal.aborted) throw error
-    throw new ConnectionError(`no answer from ${options.baseUrl}: ${reasonOf(error)}`, { code: 'connection_error', retryable: true }, error)
-  }
-  return parseAnswer(response, text, call)
-}
-
-function parseAnswer(response: Response, text: string, call: Call): Record<string, unknown> {
-  const body = parseJson(text)
-  const requestId = response.headers.get('x-request-id') ?? undefined
-  if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400)) {
-    throw new ServerError(`the server redirects to ${response.headers.get('location') ?? 'another address'}; give that as baseUrl if you trust it`, {
-      code: 'invalid_answer',
-      status: response.status,
-      requestId,
-    })
-  }
-  if (!response.ok || (isRecord(body) && body.success === false)) {
-    throw errorOfAnswer({ status: response.status, body, requestId, retryAfterMs: parseRetryAfter(response.headers.get('retry-after')) })
-  }
-  if (!isRecord(body) || body.success !== true || !(call.expect in body)) {
-    const what = body === undefined ? `not JSON: ${JSON.stringify(text.slice(0, 80))}` : `without "success" and "${call.expect}"`
-    throw new ServerError(`the answer to ${call.method} ${call.path} is ${what}; is baseUrl the address of an Alcove server?`, {
-      code: 'invalid_answer',
-      status: response.status,
-      requestId,
-    })
-  }
-  return body
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Not JSON: the caller of this says so, with the status.
-    return undefined
-  }
-}
-
-/** The innermost message of a failed fetch: Node hides `ECONNREFUSED` two causes deep. */
-function reasonOf(error: unknown): string {
-  let reason = error
-  for (let depth = 0; depth < 4 && reason instanceof Error && reason.cause instanceof Error; depth++) reason = reason.cause
-  if (!(reason instanceof Error)) return String(reason)
-  const code = 'code' in reason && typeof reason.code === 'string' ? reason.code : ''
-  return reason.message || code || reason.name
 }
 
 function timeoutError(call: Call, timeoutMs: number, cause: unknown): TimeoutError {

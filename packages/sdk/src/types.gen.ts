@@ -1,7 +1,7 @@
 // Made from the contract by script/generate. Change packages/contract/src and run it again.
 
 /** State of a workspace. */
-export type WorkspaceStatus = 'creating' | 'starting' | 'running' | 'stopping' | 'stopped' | 'failed' | 'deleting'
+export type WorkspaceStatus = 'creating' | 'starting' | 'running' | 'pausing' | 'paused' | 'resuming' | 'stopping' | 'stopped' | 'failed' | 'deleting'
 
 /** Whether a workspace lives until it is deleted, or for a time. */
 export type WorkspaceMode = 'permanent' | 'temporary'
@@ -11,6 +11,22 @@ export type RestartPolicy = 'no' | 'always' | 'on-failure'
 
 /** What happens when the time to live is over. */
 export type TtlAction = 'stop' | 'remove' | 'pause' | 'suspend'
+
+/** When a workspace sleeps, in seconds; 0 is never. */
+export interface IdlePolicy {
+  /** Seconds without activity after which the workspace sleeps. */
+  suspend_after: number
+  /** Seconds of sleep after which it is stopped; 0 is never. */
+  stop_after: number
+}
+
+/** When a workspace is to sleep. */
+export interface IdleRequest {
+  /** Time without activity after which the workspace sleeps: at least 2 minutes, or 0 for never. Duration or seconds. */
+  suspend_after: string | number
+  /** Time of sleep after which it is stopped: at least an hour, or 0 for never. Duration or seconds. */
+  stop_after?: string | number
+}
 
 /** One environment variable. */
 export interface EnvEntry {
@@ -116,7 +132,7 @@ export interface WorkspaceConfig {
   disk_size_mb?: number
   /** Time to live: `30m`, `1h`, `24h`, `7d`, or seconds. Has an effect in temporary mode only. */
   ttl?: string | number
-  /** What happens when the time to live is over. Default "stop". */
+  /** What happens when the time to live is over; `suspend` is `pause` as long as snapshots are not supported. Default "stop". */
   ttl_action?: TtlAction
   /** Delete the workspace when its VM exits. Default false. */
   remove_on_exit?: boolean
@@ -143,6 +159,8 @@ export interface WorkspaceConfig {
   wait_for_init?: boolean
   /** Outbound proxy, by its id in the server configuration. 1 to 2147483647. */
   proxy_assignment_id?: number
+  /** When to sleep for want of activity; stored, acted on once snapshots are supported. */
+  idle?: IdleRequest | null
 }
 
 /** Configuration of a workspace, as it is stored: aliases folded, defaults filled in. */
@@ -151,7 +169,7 @@ export interface StoredConfig {
   memory_mb: number
   writable_size_mb: number
   ttl?: string
-  /** What happens when the time to live is over. Default "stop". */
+  /** What happens when the time to live is over; `suspend` is `pause` as long as snapshots are not supported. Default "stop". */
   ttl_action: TtlAction
   remove_on_exit: boolean
   /** When the VM is started again after it ended. Default "no". */
@@ -169,6 +187,7 @@ export interface StoredConfig {
   workloads: Workload[]
   wait_for_init: boolean
   proxy_assignment_id?: number
+  idle?: IdlePolicy | null
 }
 
 /** Body of a create. */
@@ -261,6 +280,8 @@ export interface Workspace {
   image: string
   /** Address in 10.0.0.0/8; empty while a workspace without a static address is stopped. */
   ip: string
+  /** Boots so far; what `If-Match` is compared with. */
+  generation: number
   /** Seconds since the VM started, by its own clock; 0 when there is none. */
   uptime: number
   /** When the VM started, ISO 8601, UTC; empty before the first start. */
@@ -275,12 +296,14 @@ export interface Workspace {
     user_requested_stop: boolean
     ready: boolean
     failure?: {
-      /** Error code that a start ended with, or `vm_exited`, `guest_panic`, `init_failed`; of a running VM `vm_paused` or `vm_unresponsive`. */
+      /** Error code that a start or stop ended with, or `vm_exited`, `vm_oom`, `guest_panic`, `init_failed`, `host_reboot`; of a running VM `vm_paused` or `vm_unresponsive`. */
       code: string
       message: string
       /** When it happened. ISO 8601, UTC. */
       at: string
     }
+    /** When the restart policy starts the VM again. ISO 8601, UTC. */
+    next_restart_at?: string
     /** Whether stored settings wait for the next start. */
     restart_required?: boolean
   }
@@ -306,6 +329,8 @@ export interface Workspace {
     memory_mb: number
     disk_size_mb: number
   }
+  /** When the time to live is over. ISO 8601, UTC. */
+  expires_at?: string
   /** Duration of each step of the last boot, ms. */
   timings?: Record<string, number>
   /** When it was created. ISO 8601, UTC. */
@@ -361,6 +386,8 @@ export interface WorkspaceDetails {
   image: string
   /** Address in 10.0.0.0/8; empty while a workspace without a static address is stopped. */
   ip: string
+  /** Boots so far; what `If-Match` is compared with. */
+  generation: number
   /** Seconds since the VM started, by its own clock; 0 when there is none. */
   uptime: number
   /** When the VM started, ISO 8601, UTC; empty before the first start. */
@@ -375,12 +402,14 @@ export interface WorkspaceDetails {
     user_requested_stop: boolean
     ready: boolean
     failure?: {
-      /** Error code that a start ended with, or `vm_exited`, `guest_panic`, `init_failed`; of a running VM `vm_paused` or `vm_unresponsive`. */
+      /** Error code that a start or stop ended with, or `vm_exited`, `vm_oom`, `guest_panic`, `init_failed`, `host_reboot`; of a running VM `vm_paused` or `vm_unresponsive`. */
       code: string
       message: string
       /** When it happened. ISO 8601, UTC. */
       at: string
     }
+    /** When the restart policy starts the VM again. ISO 8601, UTC. */
+    next_restart_at?: string
     /** Whether stored settings wait for the next start. */
     restart_required?: boolean
   }
@@ -406,6 +435,8 @@ export interface WorkspaceDetails {
     memory_mb: number
     disk_size_mb: number
   }
+  /** When the time to live is over. ISO 8601, UTC. */
+  expires_at?: string
   /** Duration of each step of the last boot, ms. */
   timings?: Record<string, number>
   /** When it was created. ISO 8601, UTC. */
@@ -560,6 +591,271 @@ export interface ImagesAnswer {
   }[]
 }
 
+/** What ended a VM. `stop`, `restart`, `ttl` and `remove` were asked for, `guest_…` was the guest itself, the others are failures. */
+export type ExitCause =
+  | 'stop'
+  | 'restart'
+  | 'ttl'
+  | 'remove'
+  | 'guest_poweroff'
+  | 'guest_reboot'
+  | 'guest_panic'
+  | 'vmm_killed'
+  | 'vmm_crashed'
+  | 'oom'
+  | 'init_failed'
+  | 'boot_failed'
+  | 'host_reboot'
+  | 'lost'
+
+/** How a VM ended. */
+export interface LastExit {
+  cause: ExitCause
+  /** Whether that is no failure. */
+  clean: boolean
+  exit_code: number | null
+  signal: string | null
+  requested_by: string | null
+  message: string
+  /** When it was seen. ISO 8601, UTC. */
+  at: string
+}
+
+/** What the restart policy did and will do. */
+export interface RestartInfo {
+  /** Restarts by the policy since the VM was last stable or started by a user. */
+  restart_count: number
+  /** Restarts after which the policy gives up; 0 is never. */
+  max_restarts: number
+  gave_up: boolean
+  next_attempt_at: string | null
+  last_exit: LastExit | null
+}
+
+/** Answer with mode, time to live and restarts. */
+export interface LifecycleAnswer {
+  success: true
+  mode: WorkspaceMode
+  status: WorkspaceStatus
+  /** The policy in effect: `no` as long as the workspace has a time to live. */
+  restart_policy: RestartPolicy
+  max_restarts: number
+  restart_info: RestartInfo | null
+  ttl: string | null
+  ttl_action: string | null
+  remove_on_exit: boolean
+  /** Seconds. */
+  uptime: number
+  expires_at: string | null
+  ttl_expires_at: string | null
+  /** When it was created. ISO 8601, UTC. */
+  created_at: string
+  idle: IdlePolicy | null
+  pause_supported: boolean
+  /** Whether the memory of the VM can be saved; without it, `idle` is stored and has no effect. */
+  snapshot_supported: boolean
+  snapshot_unavailable_reason: string | null
+}
+
+/** Body of `lifecycle/permanent`. */
+export interface PermanentRequest {
+  /** When the VM is started again after it ended. Default "no". */
+  restart_policy?: RestartPolicy
+}
+
+/** Body of `lifecycle/temporary`. */
+export interface TemporaryRequest {
+  ttl?: string | number | null
+  /** What happens when the time to live is over; `suspend` is `pause` as long as snapshots are not supported. Default "stop". */
+  ttl_action?: TtlAction
+  remove_on_exit?: boolean
+}
+
+/** Body of `lifecycle/ttl`. */
+export interface TtlRequest {
+  ttl?: string | number | null
+  /** What happens when the time to live is over; `suspend` is `pause` as long as snapshots are not supported. Default "stop". */
+  ttl_action?: TtlAction
+}
+
+/** Body of a ping. */
+export interface PingRequest {
+  /** 1 to 315360000. */
+  ttl_seconds?: number
+}
+
+/** Answer to a ping. */
+export interface PingAnswer {
+  success: true
+  expires_at: string | null
+}
+
+/** Answer with the idle policy. */
+export interface IdleAnswer {
+  success: true
+  idle: IdlePolicy | null
+}
+
+/** Body of a change of resources. */
+export interface ResourcesRequest {
+  /** Virtual CPUs. 1 to 32. */
+  cpus?: number
+  /** Memory, MiB. 128 to 65536. */
+  memory_mb?: number
+  /** Writable disk, MiB; it grows and never shrinks. 64 to 204800. */
+  writable_size_mb?: number
+  /** Another name of `writable_size_mb`. 64 to 204800. */
+  disk_size_mb?: number
+  /** Whether to restart a running VM now, so that it has the new resources. Default false. */
+  apply?: boolean
+}
+
+/** Answer with the resources of a workspace. */
+export interface ResourcesAnswer {
+  success: true
+  resources: {
+    cpus: number
+    memory_mb: number
+    writable_size_mb: number
+    /** Same as `writable_size_mb`. */
+    disk_size_mb: number
+    cpu_config: {
+      quota: 'standard'
+    }
+    status: WorkspaceStatus
+    /** Whether the running VM has other resources than these. */
+    restart_required: boolean
+  }
+  cpus: number
+  memory_mb: number
+  writable_size_mb: number
+  disk_size_mb: number
+}
+
+/** Answer to a change of resources. */
+export interface ResourcesChangedAnswer {
+  success: true
+  updated: {
+    cpus?: number
+    memory_mb?: number
+    writable_size_mb?: number
+  }
+  /** Whether the VM was restarted. */
+  relaunched: boolean
+}
+
+/** Body of a change of metadata. */
+export interface MetadataRequest {
+  /** Merged into what is there; `null` removes a key. */
+  metadata: Record<string, string | null>
+}
+
+/** Answer with metadata. */
+export interface MetadataAnswer {
+  success: true
+  /** Text by key. */
+  metadata: Record<string, string>
+}
+
+/** Size to be estimated. */
+export interface EstimateQuery {
+  /** Virtual CPUs. 1 to 32. */
+  cpu?: number
+  /** Memory, MiB. 128 to 65536. */
+  ram_mb?: number
+  /** Writable disk, MiB. 64 to 204800. */
+  disk_mb?: number
+}
+
+/** What a workspace costs an hour. */
+export interface EstimateAnswer {
+  success: true
+  estimate: {
+    min: number
+    avg: number
+    max: number
+  }
+  period: 'hour'
+  /** As the server configuration names it. */
+  currency: string
+}
+
+/** Something that was done, or is being done, with a workspace. */
+export interface Operation {
+  /** `op_` and 12 lowercase letters or digits; also in the header `X-Operation-Id` of the answer. */
+  id: string
+  workspace_id: string
+  verb: 'create' | 'start' | 'stop' | 'restart' | 'pause' | 'resume' | 'retry' | 'delete' | 'update' | 'resources' | 'metadata' | 'lifecycle' | 'ping'
+  /** `cancelled`: given up in favour of a later one. */
+  status: 'running' | 'succeeded' | 'failed' | 'cancelled'
+  /** A key id, or `system`. */
+  actor: string
+  cause: 'request' | 'ttl' | 'restart_policy' | 'remove_on_exit' | 'guest' | 'host' | 'host_reboot' | 'recovery' | 'deadline' | 'clock'
+  steps: {
+    /** A status of the workspace, or a part of a boot. */
+    name: string
+    /** When it began. ISO 8601, UTC. */
+    at: string
+  }[]
+  error: {
+    code: string
+    message: string
+  } | null
+  /** When it began. ISO 8601, UTC. */
+  created_at: string
+  ended_at: string | null
+}
+
+/** Answer with an operation. */
+export interface OperationAnswer {
+  success: true
+  operation: Operation
+}
+
+/** One page of operations. */
+export interface OperationsAnswer {
+  success: true
+  operations: Operation[]
+  next: string | null
+}
+
+/** Page of operations or events. */
+export interface HistoryQuery {
+  /** Capped at 100. At least 1. Default 50. */
+  limit?: number
+  /** Id of the last event of a page, oldest first: the page that follows it. At most 64 characters. */
+  after?: string
+}
+
+/** Something that happened to a workspace. */
+export interface WorkspaceEvent {
+  /** Grows; what `Last-Event-ID` and `after` take. */
+  id: string
+  workspace_id: string
+  /** When it happened. ISO 8601, UTC. */
+  at: string
+  /** `status`, `health`, `updated`, `restart`, `deleted` and the like. */
+  type: string
+  from: WorkspaceStatus | null
+  to: WorkspaceStatus | null
+  boot_id: string | null
+  /** A key id, or `system`. */
+  actor: string
+  cause: 'request' | 'ttl' | 'restart_policy' | 'remove_on_exit' | 'guest' | 'host' | 'host_reboot' | 'recovery' | 'deadline' | 'clock'
+  /** Why, for people. */
+  reason: string
+  operation_id: string | null
+  /** Facts for programs, such as how a VM ended. */
+  data: Record<string, unknown> | null
+}
+
+/** One page of events. */
+export interface EventsAnswer {
+  success: true
+  events: WorkspaceEvent[]
+  next: string | null
+}
+
 /** Answer of a server that serves. */
 export interface HealthAnswer {
   success: true
@@ -608,6 +904,7 @@ export type ErrorCode =
   | 'request_timeout'
   | 'conflict'
   | 'vm_not_running'
+  | 'precondition_failed'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'idempotency_mismatch'

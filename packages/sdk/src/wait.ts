@@ -44,6 +44,7 @@ function isReady(workspace: Workspace): boolean {
       return workspace.ready !== false
     case 'creating':
     case 'starting':
+    case 'resuming':
       return false
     case 'failed': {
       const failure = info.failure ?? provisioning?.error ?? { code: 'CREATE_FAILED', message: `workspace ${id} failed` }

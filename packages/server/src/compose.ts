@@ -9,6 +9,7 @@ import { createBootMetrics, registerProcessMetrics, registerWorkspaceMetrics } f
 import { createCatalogue } from './catalog/catalogue.ts'
 import type { Config } from './config.ts'
 import { connectGuest } from './guest/client.ts'
+import { connectStubGuest } from './guest/stub.ts'
 import { loadCatalogue } from './image/catalogue.ts'
 import { createDiskStore } from './image/disk-store.ts'
 import { createImageStore } from './image/image-store.ts'
@@ -17,24 +18,28 @@ import type { Logger } from './lib/log.ts'
 import { failpointStep } from './lib/step.ts'
 import { createNetwork } from './network/kernel-network.ts'
 import { createBootFiles } from './runner/boot-files.ts'
-import { readAvailableMemory, readHostCapacity } from './runner/host-capacity.ts'
+import { readAvailableMemory, readFreeDisk, readHostCapacity } from './runner/host-capacity.ts'
 import { createLocalRunner } from './runner/local-runner.ts'
 import type { Runner } from './runner/runner.ts'
 import * as meta from './store/meta.ts'
 import { openStore, type Store } from './store/open.ts'
 import * as workspaceRows from './store/workspaces.ts'
 import { createAuthenticator } from './tenancy/api-keys.ts'
+import { createDenials } from './tenancy/denials.ts'
 import { createPlans } from './tenancy/plans.ts'
+import { noPrices } from './tenancy/prices.ts'
 import { createWorkspaceTokens } from './tenancy/workspace-tokens.ts'
+import { version } from './version.ts'
 import { createQemuDriver } from './vmm/qemu/driver.ts'
 import type { Control } from './workspace/control.ts'
+import { createEventFeed } from './workspace/event-feed.ts'
+import { createExactlyOnce } from './workspace/exactly-once.ts'
 import { handleExit } from './workspace/exited.ts'
+import { createHistory } from './workspace/history.ts'
 import { Mailboxes } from './workspace/mailbox.ts'
 import { createReconciler, type Reconciler } from './workspace/reconcile.ts'
 import { createWorkspaces } from './workspace/service.ts'
-
-/** Version of the server, as `/health` and the log show it. */
-export const version = '0.1.0'
+import { createTimers, type Timers } from './workspace/timers.ts'
 
 const imagesDir = fileURLToPath(new URL('../../../guest/images', import.meta.url))
 
@@ -56,6 +61,7 @@ export interface Server {
   readonly host: Host
   readonly control: Control
   readonly reconciler: Reconciler
+  readonly timers: Timers
 }
 
 /** Opens the database of an installation. */
@@ -93,11 +99,13 @@ export async function composeHost(config: Config, store: Store, clock: Clock, lo
     uidBase,
     bootTimeoutMs: config.bootTimeoutSeconds * 1000,
     availableMemoryMib: readAvailableMemory,
+    freeDiskMib: () => readFreeDisk(dataDir),
+    minFreeDiskMib: config.minFreeDiskMb,
     vmm,
     images,
     disks,
     network,
-    connectGuest,
+    connectGuest: config.testGuest === 'stub' ? connectStubGuest : connectGuest,
     clock,
     step,
     log,
@@ -124,10 +132,12 @@ export async function composeServer(config: Config, store: Store, clock: Clock, 
       moveDeadlineMs: (config.bootTimeoutSeconds + config.stopGraceSeconds) * 1000,
       stopGraceMs: config.stopGraceSeconds * 1000,
       slotRestMs,
+      historyMs: config.historyDays * 24 * 3_600_000,
     },
     mailboxes: new Mailboxes(),
     observeBoot: createBootMetrics(metrics),
     clock,
+    random: Math.random,
     log,
   }
   host.runner.onExit((vm, end) => {
@@ -135,12 +145,18 @@ export async function composeServer(config: Config, store: Store, clock: Clock, 
   })
   const tokens = await createWorkspaceTokens({ keyPath: join(config.dataDir, 'token.key'), issuer: `alcove:${host.installId}`, clock })
   const authenticator = createAuthenticator({ store, clock })
+  const history = createHistory({ store })
   const api = createApi({
-    workspaces: createWorkspaces({ ...control, tokens, catalogue }),
+    workspaces: createWorkspaces({ ...control, tokens, catalogue, prices: { ...noPrices, ...config.prices } }),
+    history,
+    feed: createEventFeed({ history, store, clock }),
+    exactlyOnce: createExactlyOnce(control),
+    denials: createDenials({ store, clock, log }),
     authenticate: authenticator.authenticate,
+    clock,
     log,
     metrics,
     version,
   })
-  return { api, host, control, reconciler: createReconciler(control) }
+  return { api, host, control, reconciler: createReconciler(control), timers: createTimers(control) }
 }

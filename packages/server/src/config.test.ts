@@ -137,6 +137,22 @@ test('failpoints are read in tests only', async () => {
   await assert.rejects(loadConfig({ env: { ...env, ALCOVE_FAILPOINTS: 'a=explode', ALCOVE_TEST: '1' } }), /a=explode must be STEP=ACTION/)
 })
 
+test('a stand-in for the guests is had in tests only', async () => {
+  const stub = { ALCOVE_TEST_GUEST: 'stub' }
+  assert.equal((await loadConfig({ env })).testGuest, null)
+  await assert.rejects(loadConfig({ env: { ...env, ...stub } }), /ALCOVE_TEST=1/)
+  await assert.rejects(loadConfig({ env: { ...env, ALCOVE_TEST: '1', ALCOVE_TEST_GUEST: 'other' } }), /other must be stub/)
+  assert.equal((await loadConfig({ env: { ...env, ...stub, ALCOVE_TEST: '1' } })).testGuest, 'stub')
+})
+
+test('faults of the whole daemon are had in tests only', async () => {
+  const faults = { ALCOVE_TEST_FAULTS: 'signals' }
+  assert.equal((await loadConfig({ env })).testFaults, null)
+  await assert.rejects(loadConfig({ env: { ...env, ...faults } }), /ALCOVE_TEST_FAULTS: is for tests only and needs ALCOVE_TEST=1/)
+  await assert.rejects(loadConfig({ env: { ...env, ALCOVE_TEST: '1', ALCOVE_TEST_FAULTS: 'other' } }), /other must be signals/)
+  assert.equal((await loadConfig({ env: { ...env, ...faults, ALCOVE_TEST: '1' } })).testFaults, 'signals')
+})
+
 test('a data directory that sockets or VM users cannot use is refused', async (t) => {
   const closed = join(await directory(t), 'closed')
   await mkdir(closed, { mode: 0o700 })

@@ -13,12 +13,17 @@ import { builtInPlans, mergePlan } from './tenancy/plans.ts'
 
 export { ensureDataDir } from './config/data-dir.ts'
 export type { Listener, OutboundProxy } from './config/file-schema.ts'
+export { refuseLostData } from './config/lost-data.ts'
 export { type ConfigEntry, configEntries, renderConfig } from './config/render.ts'
 
 /** Everything that can be set, checked. */
 export interface Config extends Readonly<Settings> {
   /** Failpoints by step; empty but in tests. */
   readonly failpoints: Failpoints
+  /** What answers in place of the agents; `null` but in tests. */
+  readonly testGuest: 'stub' | null
+  /** Whether signals make the daemon fail as a bug in it might; `null` but in tests. */
+  readonly testFaults: 'signals' | null
   /** Proxies and certificates of this host, for the programs that fetch packages. */
   readonly buildEnv: Readonly<Record<string, string>>
   /** The file that was read; `null` when none was named. */
@@ -72,8 +77,12 @@ export async function loadConfig({ overrides = {}, env = process.env, configPath
   checkPlans(settings, origins, (at) => (file && path !== undefined ? `${path}:${file.lineOf(at)}` : 'default'), mistakes)
   const failpoints = readFailpoints(env, mistakes)
   if (failpoints.size > 0) origins.set('failpoints', 'environment ALCOVE_FAILPOINTS')
+  const testGuest = readTestWord(env, 'ALCOVE_TEST_GUEST', ['stub'], mistakes)
+  if (testGuest) origins.set('testGuest', 'environment ALCOVE_TEST_GUEST')
+  const testFaults = readTestWord(env, 'ALCOVE_TEST_FAULTS', ['signals'], mistakes)
+  if (testFaults) origins.set('testFaults', 'environment ALCOVE_TEST_FAULTS')
   if (mistakes.length > 0) throw new ConfigError(mistakes)
-  return { ...settings, failpoints, buildEnv: buildEnvironment(env), configPath: path ?? null, origins }
+  return { ...settings, failpoints, testGuest, testFaults, buildEnv: buildEnvironment(env), configPath: path ?? null, origins }
 }
 
 /** Flag and variable of each setting that has them. */
@@ -99,6 +108,9 @@ function defaults(env: Readonly<Record<string, string | undefined>>): Settings {
     bootTimeoutSeconds: 180,
     createBudgetSeconds: 60,
     stopGraceSeconds: 15,
+    historyDays: 90,
+    prices: {},
+    minFreeDiskMb: 512,
   }
 }
 
@@ -170,7 +182,22 @@ function buildEnvironment(env: Readonly<Record<string, string | undefined>>): Re
   return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value && buildVariable.test(name) ? [[name, value]] : [])))
 }
 
-const failpointActions = ['error', 'kill', 'hang', 'twice'] as const satisfies readonly FailpointAction[]
+/** A word of the environment that only tests may set. */
+function readTestWord<W extends string>(
+  env: Readonly<Record<string, string | undefined>>,
+  variable: string,
+  words: readonly W[],
+  mistakes: string[],
+): W | null {
+  const given = env[variable]
+  if (!given) return null
+  if (env.ALCOVE_TEST !== '1') mistakes.push(`environment ${variable}: is for tests only and needs ALCOVE_TEST=1; unset it`)
+  const known = words.find((word) => word === given)
+  if (!known) mistakes.push(`environment ${variable}: ${given} must be ${words.join(' or ')}`)
+  return known ?? null
+}
+
+const failpointActions = ['error', 'kill', 'hang', 'twice', 'skip'] as const satisfies readonly FailpointAction[]
 
 function readFailpoints(env: Readonly<Record<string, string | undefined>>, mistakes: string[]): Failpoints {
   const failpoints = new Map<string, FailpointAction>()

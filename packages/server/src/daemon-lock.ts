@@ -18,7 +18,10 @@ export async function takeDaemonLock(dataDir: string, clock: Clock): Promise<() 
     const release = tryLock(path)
     if (release) return release
     if (clock.monotonic() >= deadline)
-      fail('service_unavailable', { message: `Another Alcove daemon serves ${dataDir} (${path} is locked). Stop it first: script/down.` })
+      fail('service_unavailable', {
+        message: `Another Alcove daemon serves ${dataDir} (${path} is locked). Stop it first: script/down.`,
+        details: { locked: dataDir },
+      })
     await clock.sleep(100)
   }
 }

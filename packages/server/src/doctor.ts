@@ -3,8 +3,10 @@ import { constants } from 'node:fs'
 import { access, readFile, statfs } from 'node:fs/promises'
 import { arch, platform } from 'node:os'
 import { dirname } from 'node:path'
+import { type CensusReport, census } from './audit/census.ts'
 import type { Config } from './config.ts'
 import { messageOf } from './lib/fail.ts'
+import { findFile } from './lib/files.ts'
 import { run } from './lib/subprocess.ts'
 import { readArtifacts } from './runner/boot-files.ts'
 
@@ -38,6 +40,16 @@ interface Requirement {
 export async function doctor(config: Config): Promise<DoctorReport> {
   const checks = await Promise.all(requirements(config).map(check))
   return { ok: checks.every(({ ok }) => ok), checks }
+}
+
+/**
+ * Compares kernel, disk and database of the installation, whether its daemon runs or not. Changes nothing.
+ * @param isSettled nobody asks anything of the daemon, so nothing may be under way
+ * @throws service_unavailable not_found
+ */
+export async function audit({ dataDir, database, listen }: Config, isSettled: boolean): Promise<CensusReport> {
+  const text = await findFile(`${dataDir}/credentials.json`)
+  return census({ dataDir, database, listen, isSettled, credentials: text === undefined ? [] : [JSON.parse(text)] })
 }
 
 async function check({ name, fix, look }: Requirement): Promise<DoctorCheck> {

@@ -1,13 +1,15 @@
-/** Host commands: `serve`, `key`, `config`, `doctor`, `host`. Client commands are the CLI's. */
+/**
+ * Host commands: `serve`, `key`, `config`, `doctor`, `host`. Client commands are the CLI's. What a command does is loaded with the command: a
+ * supervisor stays small, and is there before what it watches over.
+ */
 import { Command, CommanderError } from 'commander'
-import { version } from './compose.ts'
 import { ConfigError, configEntries, loadConfig, type Overrides, renderConfig } from './config.ts'
-import { doctor } from './doctor.ts'
-import { cleanHost, createKeyCommand } from './host-commands.ts'
+import { exitCodes } from './exit-codes.ts'
 import { systemClock } from './lib/clock.ts'
 import { AlcoveError, messageOf } from './lib/fail.ts'
 import { createLogger } from './lib/log.ts'
-import { serve } from './serve.ts'
+import { supervise } from './supervise.ts'
+import { version } from './version.ts'
 
 const print = (text: string) => void process.stdout.write(text)
 const printJson = (value: unknown) => print(`${JSON.stringify(value, undefined, 2)}\n`)
@@ -27,16 +29,29 @@ interface Flags extends Overrides {
   readonly config?: string
 }
 
+/** The command line of this process without the supervisor. */
+function withoutSupervisor(): [string, ...string[]] {
+  return [process.execPath, ...process.execArgv, ...process.argv.slice(1).filter((word) => word !== '--supervise')]
+}
+
 function load({ config, ...overrides }: Flags) {
   return loadConfig({ overrides, configPath: config })
 }
+
+const serveHelp = `
+Ends in order on SIGTERM and SIGINT; virtual machines go on. Exit codes: 0 in order, 1 failed, 2 a mistake in the configuration, 3 another
+daemon serves the data directory. With --supervise 1 and any other end lead to a restart: at once, then with pauses that double up to 10 s.`
 
 withConfig(program.command('serve'))
   .description('run the daemon in the foreground')
   .option('--listen <address>', 'address to listen on, HOST:PORT')
   .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
   .option('--default-plan <plan>', 'plan of new accounts')
-  .action(async (flags: Flags) => {
+  .option('--supervise', 'run it as a child and start it again when it ends by itself or stands still for 10 s; not needed where systemd does that')
+  .addHelpText('after', serveHelp)
+  .action(async ({ supervise: isSupervisor, ...flags }: Flags & { supervise?: boolean }) => {
+    if (isSupervisor) process.exit(await supervise(withoutSupervisor(), systemClock, createLogger('info')))
+    const { serve } = await import('./serve.ts')
     const config = await load(flags)
     await serve(config, systemClock, createLogger(config.logLevel))
   })
@@ -48,6 +63,7 @@ withConfig(key.command('create'))
   .option('--plan <plan>', 'plan of the account')
   .option('--json', 'print JSON')
   .action(async ({ account, plan, json, ...flags }: Flags & { account: string; plan?: string; json?: boolean }) => {
+    const { createKeyCommand } = await import('./host-commands.ts')
     const credentials = await createKeyCommand(await load(flags), { account, plan })
     if (json) printJson(credentials)
     else print(`account  ${credentials.accountId}\nid       ${credentials.clientId}\nsecret   ${credentials.clientSecret}\n\nThe secret is not shown again.\n`)
@@ -67,9 +83,20 @@ withConfig(configuration.command('show'))
   })
 
 withConfig(program.command('doctor'))
-  .description('check what this host needs, and say how to mend it')
+  .description('check what this host needs, and say how to mend it; with --audit, whether host and database agree')
+  .option('--audit', 'compare processes, network, files and limits on the host with the database instead; changes nothing')
+  .option('--settled', 'with --audit: nobody uses the daemon, so whatever is under way is told, too')
   .option('--json', 'print JSON')
-  .action(async ({ json, ...flags }: Flags & { json?: boolean }) => {
+  .action(async ({ json, audit: isAudit, settled, ...flags }: Flags & { json?: boolean; audit?: boolean; settled?: boolean }) => {
+    const { audit, doctor } = await import('./doctor.ts')
+    if (isAudit) {
+      const { renderCensus } = await import('./audit/render.ts')
+      const report = await audit(await load(flags), settled ?? false)
+      if (json) printJson(report)
+      else print(renderCensus(report))
+      process.exitCode = report.verdict === 'clean' ? 0 : 1
+      return
+    }
     const report = await doctor(await load(flags))
     if (json) printJson(report)
     else for (const { ok, name, found, fix } of report.checks) print(`${ok ? 'ok  ' : 'FAIL'}  ${name}: ${found}${fix ? `\n      fix: ${fix}` : ''}\n`)
@@ -80,6 +107,7 @@ const host = program.command('host').description('what this installation keeps o
 withConfig(host.command('clean'))
   .description('remove the network of this installation from the host; needs the daemon to be stopped')
   .action(async (flags: Flags) => {
+    const { cleanHost } = await import('./host-commands.ts')
     await cleanHost(await load(flags))
   })
 
@@ -87,9 +115,15 @@ try {
   await program.parseAsync()
 } catch (error) {
   // Commander has said what was wrong.
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : exitCodes.usage)
   const code = error instanceof AlcoveError ? ` (${error.code})` : ''
   process.stderr.write(`alcove: ${messageOf(error)}${code}\n`)
-  const isUsage = error instanceof ConfigError || (error instanceof AlcoveError && error.code === 'validation_error')
-  process.exit(isUsage ? 2 : 1)
+  process.exit(exitCodeOf(error))
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof ConfigError) return exitCodes.usage
+  if (!(error instanceof AlcoveError)) return exitCodes.failed
+  if (error.details?.locked !== undefined) return exitCodes.locked
+  return error.code === 'validation_error' ? exitCodes.usage : exitCodes.failed
 }

@@ -1,16 +1,17 @@
 /** `alcove rm`: deletes workspaces, after asking on a terminal. */
 import { confirm, isCancel } from '@clack/prompts'
 import { Command } from 'commander'
+import { addChangeOptions, type ChangeFlags, changeOptions } from '../change-options.ts'
 import { addClientOptions, type Context, openWorkspaces } from '../context.ts'
 import type { Credentials } from '../credentials.ts'
-import { CliError, exitCodeOf, exitCodes, ReportedError } from '../exit-codes.ts'
+import { CliError, exitCodeOf, exitCodes, ReportedError, usageError } from '../exit-codes.ts'
 import { findWorkspaceId } from '../find-workspace.ts'
 import { print, printJson } from '../output/print.ts'
 import { startProgress } from '../output/progress.ts'
 import { envelopeOf, reportError } from '../output/report.ts'
 import { escapeText } from '../output/text.ts'
 
-interface Flags extends Partial<Credentials> {
+interface Flags extends ChangeFlags, Partial<Credentials> {
   readonly yes?: boolean
 }
 
@@ -26,7 +27,10 @@ export function rmCommand(context: Context): Command {
     .description('delete workspaces with all their data')
     .argument('<workspace...>', 'ids or names')
     .option('-y, --yes', 'do not ask')
-  return addClientOptions(command).action(async (idsOrNames: string[], flags: Flags) => {
+  return addClientOptions(addChangeOptions(command)).action(async (idsOrNames: string[], flags: Flags) => {
+    if (idsOrNames.length > 1 && (flags.ifGeneration !== undefined || flags.idempotencyKey !== undefined)) {
+      throw usageError('--if-generation and --idempotency-key are about one workspace; give one')
+    }
     const workspaces = await openWorkspaces(flags, context)
     if (!flags.yes) await askFirst(idsOrNames, context)
     const deleted: string[] = []
@@ -35,7 +39,7 @@ export function rmCommand(context: Context): Command {
       const progress = startProgress(context, `deleting ${workspace}`)
       try {
         const id = await findWorkspaceId(workspaces, workspace, context.signal)
-        await workspaces.delete(id, context)
+        await workspaces.delete(id, changeOptions(flags, context))
         deleted.push(id)
         progress.end()
         if (!context.isJson) print(`${escapeText(id)}\n`)

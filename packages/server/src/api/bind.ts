@@ -1,13 +1,17 @@
 /** Binds every operation of the contract to its handler: authentication, answer schema and metrics come from the table. */
-import { type Operation, type OperationName, operations } from '@alcove/contract'
+import { isChange, type Operation, type OperationName, operations } from '@alcove/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { fail } from '../lib/fail.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Denials } from '../tenancy/denials.ts'
 import type { Principal } from '../tenancy/principal.ts'
-import { noSuchWorkspace } from '../workspace/workspaces.ts'
+import type { ExactlyOnce } from '../workspace/exactly-once.ts'
 import { type Authenticate, authenticateRequest } from './auth.ts'
-import { readJson } from './body.ts'
+import { changeRoute } from './bind-change.ts'
+import { callOf } from './call.ts'
+import { recordDenial } from './denial.ts'
 import type { AccountCall, Handlers, Page } from './handlers.ts'
-import { parseQuery } from './parse-query.ts'
+import { sendEvents } from './send-events.ts'
 import { createSerializers } from './serialize.ts'
 
 type AccountHandler = (call: AccountCall) => Promise<unknown>
@@ -24,17 +28,31 @@ declare module 'fastify' {
   }
 }
 
+/** What routes are made of besides their handlers. */
+export interface BindDependencies {
+  readonly authenticate: Authenticate
+  readonly exactlyOnce: ExactlyOnce
+  readonly denials: Denials
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+interface RouteDependencies extends BindDependencies {
+  /** Aborts when the server closes: what never ends by itself ends then. */
+  readonly closing: AbortSignal
+}
+
 /** Adds a route for each operation. */
-export function bindOperations(app: FastifyInstance, handlers: Handlers, authenticate: Authenticate): void {
+export function bindOperations(app: FastifyInstance, handlers: Handlers, deps: BindDependencies): void {
   app.decorateRequest('principal', null)
   const serializers = createSerializers()
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
+  const inner = { ...deps, closing: closing.signal }
   // Fastify sends bytes as they are; only its types ask for a string.
   app.setSerializerCompiler(({ schema }) => serializers(schema) as (answer: unknown) => string)
   for (const [name, operation] of Object.entries(operations) as [OperationName, Operation][]) {
-    const route =
-      operation.access === 'account'
-        ? accountRoute(handlers[name] as AccountHandler, operation, authenticate)
-        : publicRoute(handlers[name] as PublicHandler, operation)
+    const route = operation.access === 'public' ? publicRoute(handlers[name] as PublicHandler, operation) : accountRoute(name, operation, handlers, inner)
     app.route({ method: operation.method, url: operation.path, config: { operation: name }, schema: { response: responseSchema(operation) }, ...route })
   }
 }
@@ -44,32 +62,31 @@ function responseSchema({ status, answer }: Operation): Record<number, unknown> 
   return typeof answer === 'string' ? {} : { [status]: answer }
 }
 
-function accountRoute(handler: AccountHandler, { status }: Operation, authenticate: Authenticate) {
+function accountRoute(name: OperationName, operation: Operation, handlers: Handlers, deps: RouteDependencies) {
   return {
     // Before anything else of the request is looked at, its body above all.
     onRequest: (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
-      authenticateRequest(authenticate, request.headers, request.socket.remoteAddress ?? '').then((principal) => {
-        request.principal = principal
-        done()
-      }, done)
+      authenticateRequest(deps.authenticate, request.headers, request.socket.remoteAddress ?? '').then(
+        (principal) => {
+          request.principal = principal
+          done()
+        },
+        (error) => void recordDenial(deps.denials, request, name, error).finally(() => done(error)),
+      )
     },
-    handler: async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-      const answer = await handler(callOf(request))
-      reply.code(status)
-      return answer
-    },
+    handler: isChange(operation)
+      ? changeRoute(name, operation, handlers[name] as Parameters<typeof changeRoute>[2], deps)
+      : readRoute(handlers[name] as AccountHandler, operation, deps),
   }
 }
 
-function callOf(request: FastifyRequest): AccountCall {
-  const { principal } = request
-  if (!principal) return fail('MISSING_USER_ID')
-  return {
-    principal,
-    headers: request.headers,
-    workspaceId: () => parseId((request.params as { workspaceId?: string }).workspaceId),
-    query: (schema) => parseQuery(schema, request.query as Record<string, unknown>, request.url),
-    body: () => readJson(request.raw),
+function readRoute(handler: AccountHandler, { status, answer }: Operation, { clock, log, closing }: RouteDependencies) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+    const given = await handler(callOf(request))
+    if (answer === 'events') return sendEvents(reply, given as Parameters<typeof sendEvents>[1], { clock, log, closing })
+    addGeneration(reply, given)
+    reply.code(status)
+    return given
   }
 }
 
@@ -86,7 +103,8 @@ function publicRoute(handler: PublicHandler, { status, answer }: Operation) {
   }
 }
 
-/** What cannot be an id is as unknown as an id that is not there; NUL and the like never reach the store. */
-function parseId(id: string | undefined): string {
-  return id !== undefined && /^[A-Za-z0-9_-]{1,128}$/.test(id) ? id : fail('not_found', { message: noSuchWorkspace })
+/** Names the generation of an answer's workspace, as `If-Match` takes it. */
+export function addGeneration(reply: FastifyReply, answer: unknown): void {
+  const workspace = (answer as { readonly workspace?: { readonly generation?: number } }).workspace
+  if (workspace?.generation !== undefined) reply.header('etag', `"${workspace.generation}"`)
 }

@@ -2,8 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import { methodsOf } from './not-found.ts'
 
-const requestHeaders = 'content-type, idempotency-key, x-client-id, x-client-secret, x-request-id'
-const exposedHeaders = 'retry-after, x-request-id'
+const requestHeaders = 'content-type, idempotency-key, if-match, last-event-id, x-client-id, x-client-secret, x-request-id'
+const exposedHeaders = 'etag, idempotent-replayed, retry-after, x-operation-id, x-request-id'
 /** Seconds a browser may remember the answer to a preflight. */
 const maxAge = '600'
 

@@ -3,13 +3,20 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { limits } from '@alcove/contract'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Registry } from 'prom-client'
+import type { Clock } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
 import type { Logger } from '../lib/log.ts'
+import type { Denials } from '../tenancy/denials.ts'
+import type { EventFeed } from '../workspace/event-feed.ts'
+import type { ExactlyOnce } from '../workspace/exactly-once.ts'
+import type { History } from '../workspace/history.ts'
 import type { Workspaces } from '../workspace/workspaces.ts'
 import type { Authenticate } from './auth.ts'
 import { bindOperations } from './bind.ts'
 import { allowOrigins } from './cors.ts'
 import { sendError } from './errors.ts'
+import { createHistoryHandlers } from './history.ts'
+import { createLifecycleHandlers } from './lifecycle.ts'
 import { createRequestMetrics } from './metrics.ts'
 import { answerUnmatched } from './not-found.ts'
 import { answerClientError, answerConnect } from './raw-errors.ts'
@@ -19,7 +26,12 @@ import { createWorkspaceHandlers } from './workspaces.ts'
 /** What the API is made of. */
 export interface ApiDeps {
   readonly workspaces: Workspaces
+  readonly history: History
+  readonly feed: EventFeed
+  readonly exactlyOnce: ExactlyOnce
+  readonly denials: Denials
   readonly authenticate: Authenticate
+  readonly clock: Clock
   readonly log: Logger
   /** Metrics of requests are registered here; the whole registry is served. */
   readonly metrics: Registry
@@ -44,7 +56,8 @@ const timeouts = {
 const maxConnections = 4096
 
 /** Makes the server; the caller listens and closes. Closing ends idle connections at once and lets requests in progress end. */
-export function createApi({ workspaces, authenticate, log, metrics, version, corsOrigins = [] }: ApiDeps): FastifyInstance {
+export function createApi(deps: ApiDeps): FastifyInstance {
+  const { workspaces, history, feed, log, metrics, version, corsOrigins = [] } = deps
   const app = fastify({
     logger: false,
     genReqId: createRequestIds(),
@@ -81,7 +94,13 @@ export function createApi({ workspaces, authenticate, log, metrics, version, cor
   observe(app, metrics, log)
   app.setErrorHandler((error, _request, reply) => sendError(reply, error, log))
   app.setNotFoundHandler(answerUnmatched)
-  bindOperations(app, { ...createWorkspaceHandlers(workspaces), ...createServerInfoHandlers({ version, metrics }) }, authenticate)
+  const handlers = {
+    ...createServerInfoHandlers({ version, metrics }),
+    ...createWorkspaceHandlers(workspaces),
+    ...createLifecycleHandlers(workspaces),
+    ...createHistoryHandlers(history, feed),
+  }
+  bindOperations(app, handlers, deps)
   return app
 }
 

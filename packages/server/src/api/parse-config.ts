@@ -5,6 +5,7 @@ import { Compile } from 'typebox/compile'
 import { fail } from '../lib/fail.ts'
 import type { ConfigPatch } from '../workspace/workspaces.ts'
 import { explainMismatch, isRecord } from './explain.ts'
+import { foldIdle, foldTtl } from './fold-times.ts'
 
 type WorkloadGiven = NonNullable<ConfigInput['workloads']>[number]
 type Workload = Config['workloads'][number]
@@ -45,13 +46,14 @@ function assertCleanText(value: unknown, field: string): void {
 }
 
 function fold(given: Static<typeof ConfigInput>): ConfigPatch {
-  const { disk_size_mb, writable_size_mb, ttl, network_config, allow_internet, env, cmd, workloads, ...plain } = given
+  const { disk_size_mb, writable_size_mb, ttl, network_config, allow_internet, env, cmd, workloads, idle, ...plain } = given
   const disk = same('config.writable_size_mb', writable_size_mb, 'config.disk_size_mb', disk_size_mb)
   const internet = same('config.network_config.allow_internet', network_config?.allow_internet, 'config.allow_internet', allow_internet)
   return {
     ...plain,
     ...(disk === undefined ? {} : { writable_size_mb: disk }),
-    ...(ttl === undefined ? {} : { ttl: foldTtl(ttl) }),
+    ...(ttl === undefined ? {} : { ttl: foldTtl(ttl, 'config.ttl', refuse) }),
+    ...(idle === undefined ? {} : { idle: idle === null ? null : foldIdle(idle, 'config.idle', refuse) }),
     ...(network_config || internet !== undefined
       ? { network_config: { ...network_config, ...(internet === undefined ? {} : { allow_internet: internet }) } }
       : {}),
@@ -65,11 +67,6 @@ function fold(given: Static<typeof ConfigInput>): ConfigPatch {
 function same<T>(name: string, value: T | undefined, alias: string, other: T | undefined): T | undefined {
   if (value !== undefined && other !== undefined && value !== other) refuse(alias, `${alias} and ${name} differ; give one of them.`, value)
   return value ?? other
-}
-
-/** Digits are seconds. */
-function foldTtl(ttl: string | number): string {
-  return /^[0-9]+$/.test(String(ttl)) ? `${ttl}s` : String(ttl)
 }
 
 /** Of entries with the same name the last counts, as in a shell. */

@@ -1,19 +1,25 @@
 /** Handlers of the workspace operations: parse, call the service, wrap the answer. */
-import { ImagesQuery, ListQuery, LogsQuery, limits, type OperationName } from '@alcove/contract'
+import { ImagesQuery, ListQuery, LogsQuery, limits, type workspaceOperations } from '@alcove/contract'
+import type { PowerVerb } from '../workspace/verbs.ts'
 import type { Workspaces } from '../workspace/workspaces.ts'
-import type { Handlers } from './handlers.ts'
-import { parseIdempotency } from './idempotency.ts'
+import type { ChangeCall, Handlers } from './handlers.ts'
 import { capLimit, withDefaults } from './parse-query.ts'
 import { parseCreate, parseStart, parseUpdate } from './parse-workspace.ts'
 
-/** Makes the handlers of the account operations. */
-export function createWorkspaceHandlers(workspaces: Workspaces): Handlers<Exclude<OperationName, 'health' | 'openapi' | 'metrics'>> {
+type Names = Exclude<keyof typeof workspaceOperations, 'health' | 'openapi' | 'metrics'>
+
+/** Makes the handlers. */
+export function createWorkspaceHandlers(workspaces: Workspaces): Handlers<Names> {
+  const perform = async ({ requester, workspaceId, acted }: ChangeCall, verb: PowerVerb) => {
+    const { workspace, operationId } = await workspaces.perform(requester, workspaceId(), verb)
+    acted(operationId)
+    return { success: true, workspace } as const
+  }
+
   return {
-    async createWorkspace({ principal, headers, body }) {
-      const given = await body()
-      const request = parseCreate(given)
-      const idempotency = parseIdempotency(headers['idempotency-key'], given)
-      return { success: true, workspace: await workspaces.create(principal, request, idempotency) }
+    async createWorkspace({ requester, body }) {
+      const { workspace } = await workspaces.create(requester, parseCreate(body))
+      return { success: true, workspace }
     },
     async listWorkspaces({ principal, query }) {
       return { success: true, ...(await workspaces.list(principal, capLimit(withDefaults(query(ListQuery), { page: 1, limit: limits.pageSize.default })))) }
@@ -30,23 +36,19 @@ export function createWorkspaceHandlers(workspaces: Workspaces): Handlers<Exclud
     async getWorkspaceDetails({ principal, workspaceId }) {
       return { success: true, workspace: await workspaces.details(principal, workspaceId()) }
     },
-    async updateWorkspace({ principal, workspaceId, body }) {
-      const { workspace, restartRequired } = await workspaces.update(principal, workspaceId(), parseUpdate(await body()))
+    async updateWorkspace({ requester, workspaceId, body }) {
+      const { workspace, restartRequired } = await workspaces.update(requester, workspaceId(), parseUpdate(body))
       return { success: true, workspace, restart_required: restartRequired }
     },
-    async deleteWorkspace({ principal, workspaceId }) {
-      await workspaces.remove(principal, workspaceId())
+    async deleteWorkspace({ requester, workspaceId, acted }) {
+      acted(await workspaces.remove(requester, workspaceId()))
       return { success: true, message: 'Workspace deleted' }
     },
-    async startWorkspace({ principal, workspaceId, body }) {
-      return { success: true, workspace: await workspaces.start(principal, workspaceId(), parseStart(await body())) }
-    },
-    async stopWorkspace({ principal, workspaceId }) {
-      return { success: true, workspace: await workspaces.stop(principal, workspaceId()) }
-    },
-    async restartWorkspace({ principal, workspaceId }) {
-      return { success: true, workspace: await workspaces.restart(principal, workspaceId()) }
-    },
+    startWorkspace: async (call) => perform(call, parseStart(call.body).force ? 'restart' : 'start'),
+    stopWorkspace: (call) => perform(call, 'stop'),
+    restartWorkspace: (call) => perform(call, 'restart'),
+    pauseWorkspace: (call) => perform(call, 'pause'),
+    resumeWorkspace: (call) => perform(call, 'resume'),
     async getWorkspaceLogs({ principal, workspaceId, query }) {
       const wanted = withDefaults(query(LogsQuery), { source: 'cmd', tail_lines: limits.tailLines.default })
       return { success: true, logs: await workspaces.logs(principal, workspaceId(), wanted), source: wanted.source }

@@ -1,6 +1,7 @@
 /** The data directory: where it may lie, and how it is made. */
-import { chmod, stat } from 'node:fs/promises'
+import { access, chmod, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { fail, messageOf } from '../lib/fail.ts'
 import { ensureDirectory } from '../lib/files.ts'
 
 /** Longest path, bytes: a unix socket has 107, and below this one lie a workspace, a boot and the socket's name. */
@@ -17,11 +18,35 @@ export async function dataDirMistakes(path: string): Promise<string[]> {
   }
 }
 
-/** Makes the data directory, or lets other users pass through it: VMs run as users of their own and reach their files by it. */
+/**
+ * Makes the data directory, or lets other users pass through it: VMs run as users of their own and reach their files by it.
+ * @throws service_unavailable storage_full when nothing can be written there
+ */
 export async function ensureDataDir(path: string): Promise<void> {
-  await ensureDirectory(path, 0o711)
-  const { mode } = await stat(path)
-  if ((mode & 0o011) !== 0o011) await chmod(path, (mode & 0o7777) | 0o011)
+  try {
+    await ensureDirectory(path, 0o711)
+    const { mode } = await stat(path)
+    await access(path, constants.W_OK)
+    if ((mode & 0o011) !== 0o011) await chmod(path, (mode & 0o7777) | 0o011)
+  } catch (error) {
+    refuse(path, error)
+  }
+}
+
+/** Says in words what keeps the data directory from being used; a start that fails touches no virtual machine. */
+function refuse(path: string, error: unknown): never {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EROFS':
+      return fail('service_unavailable', {
+        message: `The data directory ${path} is on a read-only file system. Mount it writable and start again; virtual machines go on meanwhile.`,
+        cause: error,
+      })
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return fail('storage_full', { message: `There is no room left for the data directory ${path}. Make room and start again.`, cause: error })
+    default:
+      return fail('service_unavailable', { message: `The data directory ${path} cannot be used: ${messageOf(error)}`, cause: error })
+  }
 }
 
 async function parentMistake(path: string): Promise<string | undefined> {

@@ -2,6 +2,7 @@
 import { limits } from '@alcove/contract'
 import { logLevels } from '../lib/log.ts'
 import { type PlanInput, unlimited } from '../tenancy/plans.ts'
+import type { Prices } from '../tenancy/prices.ts'
 import { type Check, fields, integer, list, mapping, oneOf, type Path, type Report, text } from './check.ts'
 
 /** An address to listen on. */
@@ -81,6 +82,13 @@ function listener(value: unknown, path: Path, report: Report): Listener | undefi
   return undefined
 }
 
+/** A price of an hour. */
+const price: Check<number> = (value, path, report) => {
+  if (typeof value === 'number' && value >= 0 && value <= 1e9) return value
+  report(path, 'must be a number from 0')
+  return undefined
+}
+
 const absolutePath = text(/^\/[^\0]*$/, 'an absolute path')
 const seconds = integer(1, 3600)
 
@@ -100,6 +108,12 @@ export const fileChecks = {
   createBudgetSeconds: seconds,
   /** Longest an orderly shutdown may take before the VM is killed. */
   stopGraceSeconds: seconds,
+  /** Days for which events and operations are kept. */
+  historyDays: integer(1, 36_500),
+  /** What `GET /workspace/estimate` reckons with. */
+  prices: fields<Partial<Prices> & Record<string, unknown>>({ cpu_hour: price, memory_gb_hour: price, disk_gb_hour: price, currency: label }),
+  /** Space on the disk of the data directory below which nothing is created or started, MiB. */
+  minFreeDiskMb: amount,
 } as const satisfies Record<string, Check<unknown>>
 
 /** A key of the file. */

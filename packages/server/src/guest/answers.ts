@@ -47,7 +47,7 @@ export const StatsAnswer = Type.Object(
   { additionalProperties: false },
 )
 
-/** Answer of `shutdown`. */
+/** Answer of `time` and `shutdown`. */
 export const AcceptedAnswer = Type.Object({}, { additionalProperties: false })
 
 /** Any answer that is not 2xx. */

@@ -13,7 +13,7 @@ import { createConnectGuest, GuestTimeoutError } from './client.ts'
 import { type FakeKnobs, startFakeAgent } from './fake/agent.ts'
 import { GuestProtocolError, nonceBytes, renderData, renderReady } from './frame.ts'
 
-const deadlines = { info: 500, configure: 500, stats: 500, shutdown: 500 }
+const deadlines = { info: 500, configure: 500, stats: 500, time: 500, shutdown: 500 }
 const connectGuest = createConnectGuest({ clock: systemClock, deadlines })
 
 async function socketOf(t: TestContext): Promise<string> {

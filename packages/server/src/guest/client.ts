@@ -13,10 +13,11 @@ export interface GuestDeadlines {
   readonly info: number
   readonly configure: number
   readonly stats: number
+  readonly time: number
   readonly shutdown: number
 }
 
-const defaultDeadlines: GuestDeadlines = { info: 10_000, configure: 120_000, stats: 10_000, shutdown: 10_000 }
+const defaultDeadlines: GuestDeadlines = { info: 10_000, configure: 120_000, stats: 10_000, time: 5_000, shutdown: 10_000 }
 /** Largest answer, bytes; the real ones have less than 2 KiB, but for a long message. */
 const maxAnswerBytes = 64 * 1024
 
@@ -100,6 +101,10 @@ function createClient(channel: Duplex, clock: Clock, deadlines: GuestDeadlines):
     configure: async (configuration, signal) =>
       parsed(await call({ name: 'configure', method: 'POST', body: configuration, signal }), (answer) => answer.parse(InfoAnswer, 'the info')),
     stats: async (signal) => parsed(await call({ name: 'stats', method: 'GET', signal }), (answer) => answer.parse(StatsAnswer, 'the stats')),
+    setTime: async (timeMs, signal) => {
+      const answer = await call({ name: 'time', method: 'POST', body: { timeMs }, signal })
+      await parsed(answer, (given) => given.parse(AcceptedAnswer, 'the answer to time'))
+    },
     shutdown: async (graceMs, signal) => {
       const answer = await call({ name: 'shutdown', method: 'POST', body: { graceMs }, signal })
       await parsed(answer, (given) => given.parse(AcceptedAnswer, 'the answer to shutdown'))

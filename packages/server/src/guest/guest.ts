@@ -63,6 +63,8 @@ export interface GuestClient {
   /** Applies the configuration; resolves when disk, network and start command are up. Same `bootId` again: answers as before. */
   configure(configuration: GuestConfiguration, signal?: AbortSignal): Promise<GuestInfo>
   stats(signal?: AbortSignal): Promise<GuestStats>
+  /** Sets the clock of the guest, ms since the epoch: it stood while the VM was frozen. */
+  setTime(timeMs: number, signal?: AbortSignal): Promise<void>
   /** Asks for an orderly shutdown: terminate, sync, unmount, power off. Resolves when the agent has accepted. */
   shutdown(graceMs: number, signal?: AbortSignal): Promise<void>
   close(): void

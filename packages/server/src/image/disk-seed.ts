@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ensureDirectory, syncDirectory } from '../lib/files.ts'
+import { ensureDirectory, syncDirectory, syncFile } from '../lib/files.ts'
 import type { Step } from '../lib/step.ts'
 import { run } from '../lib/subprocess.ts'
 
@@ -59,7 +59,7 @@ async function format(seedDir: string, path: string, { sizeMib, journalMib }: Se
       ...(['mkfs.ext4', '-q', '-F', '-b', String(blockBytes), '-I', '256', '-N', inodes, '-m', '0'] as const),
       ...['-J', `size=${journalMib}`, '-O', features, '-E', extended, temporary],
     ])
-    await syncFile(temporary)
+    await makeDurable(temporary)
     await rename(temporary, path)
     await syncDirectory(seedDir)
   } finally {
@@ -99,10 +99,10 @@ function nonZeroBlocks(piece: Buffer, base: number): Extent[] {
   return extents
 }
 
-async function syncFile(path: string): Promise<void> {
+async function makeDurable(path: string): Promise<void> {
   const file = await open(path, 'r+')
   try {
-    await file.sync()
+    await syncFile(file, path)
   } finally {
     await file.close()
   }

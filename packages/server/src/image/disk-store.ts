@@ -2,7 +2,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncDirectory } from '../lib/files.ts'
+import { syncDirectory, syncFile } from '../lib/files.ts'
 import type { Step } from '../lib/step.ts'
 import { loadSeed, type Seed, type SeedKind } from './disk-seed.ts'
 import type { DiskStore } from './images.ts'
@@ -59,7 +59,7 @@ async function createDisk(path: string, sizeBytes: number, seed: Seed): Promise<
     await withFile(unfinished, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, async (file) => {
       for (const { offset, bytes } of seed.extents) await file.write(bytes, 0, bytes.length, offset)
       await file.truncate(sizeBytes)
-      await file.sync()
+      await syncFile(file, unfinished)
     })
     await rename(unfinished, path)
   } catch (error) {
@@ -73,7 +73,7 @@ async function createDisk(path: string, sizeBytes: number, seed: Seed): Promise<
 function growDisk(path: string, sizeBytes: number): Promise<void> {
   return withFile(path, constants.O_WRONLY | constants.O_NOFOLLOW, async (file) => {
     await file.truncate(sizeBytes)
-    await file.sync()
+    await syncFile(file, path)
   })
 }
 

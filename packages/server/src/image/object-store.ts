@@ -8,7 +8,7 @@ import { chmod, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat
 import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
-import { ensureDirectory, findFile, syncDirectory, writeFileDurably } from '../lib/files.ts'
+import { ensureDirectory, findFile, syncDirectory, syncFile, writeFileDurably } from '../lib/files.ts'
 import type { Step } from '../lib/step.ts'
 import { ImageConfigSchema } from './catalogue.ts'
 import { digestOfSums, imageDigest, imageFiles } from './digest.ts'
@@ -150,7 +150,7 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   await chmod(to, 0o444)
   const file = await open(to, 'r')
   try {
-    await file.sync()
+    await syncFile(file, to)
   } finally {
     await file.close()
   }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 
 /** Kinds of identifier. */
-export type IdPrefix = 'acc' | 'key' | 'ws' | 'boot' | 'req' | 'img' | 'evt'
+export type IdPrefix = 'acc' | 'key' | 'ws' | 'boot' | 'op' | 'req' | 'img' | 'evt'
 
 /** A new identifier with 60 random bits, such as `ws_k3v7q2mzt5ab`. */
 export function newId(prefix: IdPrefix): string {

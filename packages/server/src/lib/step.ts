@@ -3,8 +3,8 @@
 /** Runs `fn` as the step `name`. */
 export type Step = <T>(name: string, fn: () => Promise<T>) => Promise<T>
 
-/** What a failpoint does when its step is reached. */
-export type FailpointAction = 'error' | 'kill' | 'hang' | 'twice'
+/** What a failpoint does when its step is reached. `skip` leaves a step out that nobody takes a value from: a build with a known fault, for detectors to find. */
+export type FailpointAction = 'error' | 'kill' | 'hang' | 'twice' | 'skip'
 
 /** Failpoints by step name, as parsed from `name=action` pairs. Empty in production. */
 export type Failpoints = ReadonlyMap<string, FailpointAction>
@@ -27,6 +27,8 @@ export function failpointStep(failpoints: Failpoints): Step {
       case 'twice':
         await fn()
         return fn()
+      case 'skip':
+        return undefined as never
       default:
         return fn()
     }

@@ -88,6 +88,38 @@ export async function run(argv: readonly [string, ...string[]], options: RunOpti
   return result.stdout
 }
 
+/** How a child ended; `reason` where it could not even be started. */
+export interface ChildEnd {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly reason?: string
+}
+
+/** A process that lives as long as it likes. */
+export interface Child {
+  readonly pid: number | undefined
+  /** Resolves when it is gone; never rejects. */
+  readonly ended: Promise<ChildEnd>
+  /** Nothing when it is gone. */
+  kill(signal: NodeJS.Signals): void
+}
+
+/** Starts a process with our environment. It writes where we write, not through us, so it goes on when we end; `onMessage` is called with what it sends. */
+export function startChild(argv: readonly [string, ...string[]], onMessage: () => void): Child {
+  const [program, ...args] = argv
+  const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
+  child.on('message', onMessage)
+  const ended = new Promise<ChildEnd>((resolve) => {
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
+    child.once('error', (error) => {
+      if (child.pid === undefined) resolve({ exitCode: null, signal: null, reason: messageOf(error) })
+    })
+  })
+  // A signal that cannot be sent is one to a process that is gone.
+  child.on('error', () => {})
+  return { pid: child.pid, ended, kill: (signal) => void child.kill(signal) }
+}
+
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return
   try {

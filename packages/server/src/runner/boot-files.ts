@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { fail } from '../lib/fail.ts'
-import { ensureDirectory, syncDirectory } from '../lib/files.ts'
+import { ensureDirectory, syncDirectory, syncFile } from '../lib/files.ts'
 import { once } from '../lib/once.ts'
 import type { Step } from '../lib/step.ts'
 
@@ -75,7 +75,7 @@ async function copyByContent(source: string, directory: string, kind: string): P
   // Before it has its name: a file of the right size and no content would pass for good after a power cut.
   const file = await open(partial, 'r')
   try {
-    await file.sync()
+    await syncFile(file, partial)
   } finally {
     await file.close()
   }

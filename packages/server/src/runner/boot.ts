@@ -17,9 +17,9 @@ import type { Vm, VmExit, VmmDriver } from '../vmm/driver.ts'
 import { bootError } from './boot-error.ts'
 import type { BootFiles } from './boot-files.ts'
 import { endWithin } from './end-within.ts'
-import { refuseWithoutMemory } from './host-capacity.ts'
+import { refuseWithoutDisk, refuseWithoutMemory } from './host-capacity.ts'
 import { workspacePaths } from './paths.ts'
-import { writeRecord } from './record.ts'
+import { writeRecord, writeSpecCopy } from './record.ts'
 import { removeRuns } from './remove-runs.ts'
 import type { BootSpec } from './runner.ts'
 import { resolveStart } from './start-command.ts'
@@ -36,6 +36,10 @@ export interface BootDependencies {
   readonly vmm: VmmDriver
   /** Memory that the host could still give, MiB. */
   readonly availableMemoryMib: () => Promise<number>
+  /** Space left for the data directory, MiB. */
+  readonly freeDiskMib: () => Promise<number>
+  /** Space that no new boot may take, MiB. */
+  readonly minFreeDiskMib: number
   readonly images: ImageStore
   readonly disks: DiskStore
   readonly network: Network
@@ -70,7 +74,12 @@ export async function boot(deps: BootDependencies, spec: BootSpec, signal: Abort
 
   try {
     undo.push('files', () => removeRuns(deps, spec.workspaceId, { version: 1, spec, handle: launched?.handle ?? null }))
-    await timed('record', () => makeDirectories(paths, runDir).then(() => writeRecord(paths.record, { version: 1, spec, handle: null })))
+    await timed('space', () => refuseWithoutDisk(deps.freeDiskMib, deps.minFreeDiskMib))
+    await timed('record', async () => {
+      await makeDirectories(paths, runDir)
+      await writeRecord(paths.record, { version: 1, spec, handle: null })
+      await writeSpecCopy(runDir, spec)
+    })
     if (!spec.keepLogs) await timed('logs', () => rm(paths.logs, { recursive: true, force: true }).then(() => ensureDirectory(paths.logs, 0o711)))
     await timed('memory', () => refuseWithoutMemory(deps.availableMemoryMib, spec.memoryMib))
     const [image, files] = await allOver([
@@ -102,7 +111,7 @@ export async function boot(deps: BootDependencies, spec: BootSpec, signal: Abort
     undo.commit()
     return { vm, guest, startedAt, timings, initialized }
   } catch (error) {
-    throw await bootError(error, { signal, bootTimeoutMs: deps.bootTimeoutMs, logs: launched && paths.logs, log: deps.log })
+    throw await bootError(error, { signal, bootTimeoutMs: deps.bootTimeoutMs, logs: launched && paths.logs, freeDiskMib: deps.freeDiskMib, log: deps.log })
   }
 }
 

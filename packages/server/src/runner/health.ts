@@ -19,13 +19,16 @@ export function checkHealth(deps: Pick<BootDependencies, 'log'> & { readonly liv
 async function stateOf({ log }: Pick<BootDependencies, 'log'>, live: LiveVm): Promise<VmHealth['state']> {
   try {
     const status = await live.vm.status()
-    if (status !== 'running' && status !== 'io-error') return missed(live)
+    if (!['running', 'paused', 'io-error'].includes(status)) return missed(live)
     live.missedChecks = 0
+    live.isPaused = status === 'paused'
     if (status === 'running') return 'ok'
-    // The write that did not fit is done again: with room it succeeds, without the VM pauses anew.
+    // Frozen on request: going on is its owner's to ask for.
+    if (status === 'paused') return 'paused'
+    // The write that did not fit is done again: with room it succeeds, without the VM stops anew.
     log.warn({ workspaceId: live.spec.workspaceId }, 'the host could not take a write of the virtual machine; trying again')
     await live.vm.resume()
-    return 'paused'
+    return 'host_disk'
   } catch {
     return missed(live)
   }

@@ -36,3 +36,26 @@ export async function refuseWithoutMemory(available: () => Promise<number>, memo
     message: `The host has ${found} MiB of memory available; starting this virtual machine takes ${needed}. Stop another one, or try later.`,
   })
 }
+
+/** Files and directories that a boot makes: about thirty. */
+const bootFiles = 64
+
+/** Space left on a file system for whoever writes next, MiB; 0 when it has no room for the files of another boot. */
+export async function readFreeDisk(path: string): Promise<number> {
+  const { bavail, bsize, files, ffree } = await statfs(path)
+  // Some file systems do not count files.
+  return files > 0 && ffree < bootFiles ? 0 : Math.floor((bavail * bsize) / 1024 ** 2)
+}
+
+/**
+ * Refuses a VM while little space is left: disks are sparse, so what is promised may be more than there is, and what is left belongs to
+ * the VMs that run. @throws storage_full
+ */
+export async function refuseWithoutDisk(free: () => Promise<number>, minFreeMib: number): Promise<void> {
+  const found = await free()
+  if (found >= minFreeMib) return
+  fail('storage_full', {
+    message: `The disk of the host has ${found} MiB left; ${minFreeMib} are kept for the virtual machines that run. Free some space on the host and try again.`,
+    details: { freeMib: found, minFreeMib },
+  })
+}

@@ -16,6 +16,8 @@ export interface LiveVm {
   lastReading: { cpuTimeNs: number; at: number } | undefined
   /** Checks in a row that it did not answer. */
   missedChecks: number
+  /** Whether it is frozen on request, as far as this process knows: the VMM has the last word. */
+  isPaused: boolean
   /** Why we ended it: the guest could not be initialised. */
   initFailure: string | undefined
   /** Whether it is being ended on request; such an end is not reported. */
@@ -24,7 +26,8 @@ export interface LiveVm {
 
 /** A VM as it is held from now on. */
 export function liveVm(spec: BootSpec, vm: Vm, guest?: GuestClient): LiveVm {
-  return { spec, vm, guest, allowInternet: spec.allowInternet, lastReading: undefined, missedChecks: 0, initFailure: undefined, isEnding: false }
+  const unknown = { lastReading: undefined, missedChecks: 0, isPaused: false, initFailure: undefined, isEnding: false }
+  return { spec, vm, guest, allowInternet: spec.allowInternet, ...unknown }
 }
 
 /** The network lease of a VM as it should be now. */

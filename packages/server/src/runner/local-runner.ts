@@ -8,16 +8,14 @@ import { type BootDependencies, boot } from './boot.ts'
 import { endUninitialized } from './end-uninitialized.ts'
 import { checkHealth } from './health.ts'
 import { readHostCapacity } from './host-capacity.ts'
-import { judgeEnd } from './judge-end.ts'
+import { judgeExit } from './judge-gone.ts'
 import { LiveVms, leaseOf, liveVm } from './live-vms.ts'
 import { tailLog } from './log-files.ts'
 import { workspacePaths, workspacesRoot } from './paths.ts'
+import { pause, resume } from './pause.ts'
 import { readVm } from './read-vm.ts'
-import type { BootedVm, BootSpec, Runner, VmEnd, VmLease } from './runner.ts'
+import type { BootedVm, BootSpec, Runner, VmLease } from './runner.ts'
 import { destroy, shutdown } from './shutdown.ts'
-
-/** Lines of the console that are looked through for a panic; a stack trace has about 40. */
-const consoleLines = 100
 
 /** Makes the runner of this host. */
 export function createLocalRunner(options: BootDependencies): Runner {
@@ -36,6 +34,8 @@ export function createLocalRunner(options: BootDependencies): Runner {
       return bootAndHold(deps, spec, signal)
     },
     shutdown: (target, graceMs) => shutdown(deps, target, graceMs),
+    pause: (workspaceId, bootId) => pause(deps, workspaceId, bootId),
+    resume: (workspaceId, bootId) => resume(deps, workspaceId, bootId),
     destroy: (target) => destroy(deps, target),
     adopt: (known) => adopt(deps, known),
     inventory: () => inventory(deps),
@@ -56,9 +56,7 @@ export function createLocalRunner(options: BootDependencies): Runner {
     onExit: (listener) =>
       live.onExit(({ spec, initFailure }, exit) => {
         const { workspaceId, bootId } = spec
-        // A log that cannot be read says nothing of a panic.
-        const console = tailLog(workspacePaths(deps.dataDir, workspaceId).logs, 'boot', consoleLines).catch(() => '')
-        void console.then((text): VmEnd => judgeEnd(exit, text, initFailure)).then((end) => listener({ workspaceId, bootId }, end))
+        void judgeExit(deps, workspaceId, exit, initFailure).then((end) => listener({ workspaceId, bootId }, end))
       }),
     close: () => live.releaseAll(),
   }

@@ -8,8 +8,9 @@ import type { VmReading } from './runner.ts'
 /** Time a guest has to answer a reading, ms. */
 const readTimeoutMs = 5_000
 
-/** Reads a VM; `undefined` when its agent does not answer in time. */
+/** Reads a VM; `undefined` when it is frozen or its agent does not answer in time. */
 export async function readVm(deps: Pick<BootDependencies, 'connectGuest' | 'network' | 'clock' | 'log'>, live: LiveVm): Promise<VmReading | undefined> {
+  if (live.isPaused) return undefined
   const deadline = deps.clock.deadline(readTimeoutMs)
   try {
     const guest = await guestOf(deps, live, deadline)
@@ -28,7 +29,8 @@ export async function readVm(deps: Pick<BootDependencies, 'connectGuest' | 'netw
   }
 }
 
-async function guestOf(deps: Pick<BootDependencies, 'connectGuest'>, live: LiveVm, signal: AbortSignal): Promise<GuestClient> {
+/** The connection to the agent of a VM, made if there is none. */
+export async function guestOf(deps: Pick<BootDependencies, 'connectGuest'>, live: LiveVm, signal: AbortSignal): Promise<GuestClient> {
   live.guest ??= await deps.connectGuest(live.vm.handle.agentSocket, { signal })
   return live.guest
 }

@@ -1,10 +1,13 @@
 /** The record of a boot on disk: the intent before the first side effect, the VM's handle as soon as there is one. */
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
-import { findFile, writeFileDurably } from '../lib/files.ts'
+import { findFile, removeCutOff, writeFileDurably } from '../lib/files.ts'
+import type { Logger } from '../lib/log.ts'
 import type { VmHandle } from '../vmm/driver.ts'
-import type { BootSpec } from './runner.ts'
+import { workspacePaths } from './paths.ts'
+import type { BootSpec, FoundVm } from './runner.ts'
 
 const Spec = Type.Object({
   workspaceId: Type.String(),
@@ -48,6 +51,7 @@ export interface BootRecord {
 }
 
 const record = Compile(Record)
+const copy = Compile(Type.Object({ version: Type.Literal(1), spec: Spec }))
 
 /** Writes the record; it is there, whole, also after a power cut. */
 export async function writeRecord(path: string, value: BootRecord): Promise<void> {
@@ -63,7 +67,42 @@ export async function findRecord(path: string): Promise<BootRecord | undefined> 
   return value
 }
 
-/** Removes the record. Idempotent. */
+/** The record if it is there, can be read and is that of the boot. */
+export async function findRecordOf(
+  { dataDir, log }: { readonly dataDir: string; readonly log: Logger },
+  { workspaceId, bootId }: FoundVm,
+): Promise<BootRecord | undefined> {
+  try {
+    const found = await findRecord(workspacePaths(dataDir, workspaceId).record)
+    const isSame = found?.spec.bootId === bootId && (found.handle === null || found.handle.bootId === bootId)
+    return isSame ? found : undefined
+  } catch (error) {
+    log.error({ workspaceId, err: error }, 'the record of the last boot cannot be read; its process is looked for by its mark')
+    return undefined
+  }
+}
+
+/** Writes what a boot depends on into its directory as well: should the record be damaged, its VM can still be taken up. */
+export async function writeSpecCopy(runDir: string, spec: BootSpec): Promise<void> {
+  await writeFileDurably(join(runDir, copyName), JSON.stringify({ version: 1, spec }))
+}
+
+/** The copy, if it is there, whole and of that boot. */
+export async function findSpecCopy(runDir: string, { workspaceId, bootId }: FoundVm): Promise<BootSpec | undefined> {
+  const text = await findFile(join(runDir, copyName)).catch(() => undefined)
+  try {
+    const value: unknown = JSON.parse(text ?? 'null')
+    return copy.Check(value) && value.spec.workspaceId === workspaceId && value.spec.bootId === bootId ? value.spec : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Name of the copy in the directory of a boot. */
+const copyName = 'spec.json'
+
+/** Removes the record, and what writes of it left that were cut off. Idempotent. */
 export async function removeRecord(path: string): Promise<void> {
+  await removeCutOff(path)
   await rm(path, { force: true })
 }

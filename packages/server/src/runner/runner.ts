@@ -53,21 +53,40 @@ export interface VmLease extends FoundVm {
 }
 
 /** What became of a VM that was to be taken up. `unknown`: neither alive nor proved gone; nothing may be concluded from it. */
-export interface Adoption extends FoundVm {
-  readonly state: 'held' | 'gone' | 'unknown'
-}
+export type Adoption = (FoundVm & { readonly state: 'held' | 'unknown' }) | (FoundVm & { readonly state: 'gone'; readonly end: VmEnd })
+
+/** Why a VM ended without having been asked to. */
+export type VmEndCause =
+  | 'guest_poweroff'
+  | 'guest_reboot'
+  | 'guest_panic'
+  /** SIGKILL, SIGTERM and the like, sent by somebody on the host. */
+  | 'vmm_killed'
+  /** Another signal, or an exit code other than 0. */
+  | 'vmm_crashed'
+  /** The kernel ended it for want of memory. */
+  | 'oom'
+  | 'init_failed'
+  | 'host_reboot'
+  /** Gone, and nothing is left that says how. */
+  | 'lost'
 
 /** How a VM ended. */
 export interface VmEnd {
   /** What happened, for people. */
   readonly reason: string
-  /** Why that is a failure; `null` for a guest that powered off or rebooted by itself. */
-  readonly failure: 'vm_exited' | 'guest_panic' | 'init_failed' | null
+  readonly cause: VmEndCause
+  /** Exit code of the VMM; `null` when it ended by a signal, or nobody saw it. */
+  readonly exitCode: number | null
+  /** Signal that ended the VMM, such as `SIGSEGV`. */
+  readonly signal: string | null
+  /** Failure code of the row; `null` for a guest that powered off or rebooted by itself. */
+  readonly failure: 'vm_exited' | 'vm_oom' | 'guest_panic' | 'init_failed' | 'host_reboot' | null
 }
 
-/** How a VM that is held is doing. `paused`: the host took no more writes of its disk. */
+/** How a VM that is held is doing. `paused`: frozen on request; `host_disk`: the host took no more writes of its disk, and it stands until there is room. */
 export interface VmHealth extends FoundVm {
-  readonly state: 'ok' | 'paused' | 'unresponsive'
+  readonly state: 'ok' | 'paused' | 'host_disk' | 'unresponsive'
 }
 
 /** What this host offers. */
@@ -88,6 +107,10 @@ export interface Runner {
   boot(spec: BootSpec, signal: AbortSignal): Promise<BootedVm>
   /** Shuts a VM down in order, by force after `graceMs`; takes down its network. Keeps disk and logs. */
   shutdown(target: { readonly workspaceId: string; readonly slot: number | null }, graceMs: number): Promise<void>
+  /** Freezes the CPUs of a VM. Idempotent, bounded in time. @throws vm_not_running when that boot does not run here; VM_UNAVAILABLE when it does not answer */
+  pause(workspaceId: string, bootId: string): Promise<void>
+  /** Lets a frozen VM go on, and tells its guest the time. Idempotent, bounded in time. @throws vm_not_running VM_UNAVAILABLE as {@link pause} */
+  resume(workspaceId: string, bootId: string): Promise<void>
   /** Removes everything of a workspace: VM, network, disk, logs, directory. */
   destroy(target: { readonly workspaceId: string; readonly slot: number | null }): Promise<void>
   /** Takes up the known VMs that live and are not held yet; says of each what became of it. */
@@ -96,14 +119,14 @@ export interface Runner {
   inventory(): Promise<readonly string[]>
   /** VMM processes of this installation, whether a row explains them or not. */
   processes(): Promise<readonly FoundVm[]>
-  /** Live reading of a VM; `undefined` when it does not run or does not answer. */
+  /** Live reading of a VM; `undefined` when it does not run, is frozen or does not answer. */
   read(workspaceId: string): Promise<VmReading | undefined>
   logs(workspaceId: string, source: 'boot' | 'cmd', tailLines: number): Promise<string>
   /** Changes the network rules of a running VM. */
   updateNetwork(target: VmLease): Promise<void>
   /** Brings the rules of the VMs that this process holds in line with `wanted`, whoever changed them. */
   verifyNetwork(wanted: readonly VmLease[]): Promise<void>
-  /** Asks every VM that this process holds how it is doing; one that is paused for want of disk space is let go on. */
+  /** Asks every VM that this process holds how it is doing; one that stands for want of disk space is let go on. */
   checkHealth(): Promise<readonly VmHealth[]>
   /** Called once for each VM that ends without having been asked to. */
   onExit(listener: (vm: FoundVm, end: VmEnd) => void): void

@@ -77,6 +77,8 @@ async function slotsOf({ network }: ShutdownDependencies, { workspaceId, slot }:
 /** Asks the agent to shut down and waits for the VM's end; a guest that does not obey in time is killed by the next step. */
 async function askGuest(deps: ShutdownDependencies, vm: Vm, guest: GuestClient | undefined, graceMs: number): Promise<void> {
   const deadline = deps.clock.deadline(graceMs + powerOffMarginMs)
+  // A frozen guest could not end in order. Harmless where it runs; where the VMM does not answer it is killed.
+  await vm.resume().catch(() => {})
   const own = guest ? undefined : await deps.connectGuest(vm.handle.agentSocket, { signal: deadline }).catch(() => undefined)
   const client = guest ?? own
   if (!client) return

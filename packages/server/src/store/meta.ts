@@ -18,3 +18,18 @@ export async function getOrInsert(q: Queryable, key: string, value: string): Pro
   if (stored === undefined) throw new Error(`meta ${key} was removed while it was read`)
   return stored
 }
+
+/** Stores a fact, in place of what there is. */
+export async function set(q: Queryable, key: string, value: string): Promise<void> {
+  await q
+    .insertInto('meta')
+    .values({ key, value })
+    .onConflict((on) => on.column('key').doUpdateSet({ value }))
+    .execute()
+}
+
+/** Stores a fact in place of `before`; tells whether it was still that. Waits for a concurrent transaction that replaces it. */
+export async function replace(q: Queryable, key: string, before: string, value: string): Promise<boolean> {
+  const result = await q.updateTable('meta').set({ value }).where('key', '=', key).where('value', '=', before).executeTakeFirst()
+  return result.numUpdatedRows === 1n
+}

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { fail } from '../lib/fail.ts'
 import { initial } from './migrations/0001-initial.ts'
+import { lifecycle } from './migrations/0002-lifecycle.ts'
 import type { Dialect } from './prepared.ts'
 import type { Tx } from './schema.ts'
 
@@ -14,7 +15,7 @@ export interface Migration {
 }
 
 /** All migrations, in order. */
-export const migrations: readonly Migration[] = [initial]
+export const migrations: readonly Migration[] = [initial, lifecycle]
 
 /** What {@link migrate} runs on. */
 export interface MigrateTarget {

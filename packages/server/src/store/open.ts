@@ -4,9 +4,10 @@ import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Kysely, type Dialect as KyselyDialect } from 'kysely'
 import type { Clock } from '../lib/clock.ts'
-import { fail } from '../lib/fail.ts'
+import { AlcoveError, fail, messageOf } from '../lib/fail.ts'
 import { ensureDirectory } from '../lib/files.ts'
 import type { Logger } from '../lib/log.ts'
+import { refuseDamagedFile } from './check-file.ts'
 import { watchDataVersion } from './data-version.ts'
 import { isLostRace } from './database-error.ts'
 import { migrate } from './migrate.ts'
@@ -30,6 +31,8 @@ export interface Store {
   transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
   /** A number that differs after every commit, of whatever process; `undefined` where the database has none and rows must be asked. */
   dataVersion(): number | undefined
+  /** Calls `listener` after every transaction of this process that was committed. */
+  onCommit(listener: () => void): void
   /** Waits for open transactions, then closes. */
   close(): Promise<void>
 }
@@ -47,7 +50,12 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const { clock, log } = options
   const { dialect, kysely } = await dialectFor(options)
   const db = new Kysely<Database>({ dialect: kysely })
-  const transaction = <T>(fn: (tx: Tx) => Promise<T>) => runTransaction(db, clock, log, fn)
+  const listeners: (() => void)[] = []
+  const transaction = async <T>(fn: (tx: Tx) => Promise<T>) => {
+    const result = await runTransaction(db, clock, log, fn)
+    for (const listener of listeners) listener()
+    return result
+  }
   try {
     const version = await migrate({ dialect, transaction })
     log.debug({ dialect, version }, 'database open')
@@ -62,6 +70,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     dialect,
     transaction,
     dataVersion: () => version?.read(),
+    onCommit: (listener) => void listeners.push(listener),
     async close() {
       version?.close()
       await db.destroy()
@@ -79,14 +88,26 @@ async function dialectFor({ url, clock, log }: OpenOptions): Promise<{ dialect: 
   const path = sqlitePath(url)
   if (path === undefined) fail('validation_error', { message: 'The database URL must be sqlite:/absolute/path or postgres://…' })
   await makeFile(path)
+  await refuseDamagedFile(path)
   return { dialect: 'sqlite', kysely: sqliteDialect({ path, clock }) }
 }
 
 /** Makes the file, readable by us alone, before SQLite makes it readable by everybody; WAL and shared memory take over its mode. */
 async function makeFile(path: string): Promise<void> {
-  await ensureDirectory(dirname(path))
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
-  await file.close()
+  try {
+    await ensureDirectory(dirname(path))
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    await file.close()
+  } catch (error) {
+    throw translateFileError(error)
+  }
+}
+
+/** What the file system says when the file cannot be opened, in our words. */
+function translateFileError(error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new AlcoveError('storage_full', { message: 'There is no room left for the database.', cause: error })
+  return new AlcoveError('service_unavailable', { message: `The database cannot be opened: ${messageOf(error)}`, cause: error })
 }
 
 /** How long the function of a transaction may take, ms: less than other writers wait for their turn (15 s), so that one stuck holder fails alone. */

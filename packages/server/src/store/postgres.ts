@@ -1,6 +1,7 @@
 /** PostgreSQL behind Kysely: a pool whose failures are translated, and whose bigints are numbers. */
 import { type Dialect, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import { fail } from '../lib/fail.ts'
 import type { Logger } from '../lib/log.ts'
 import { translateDatabaseError } from './database-error.ts'
 
@@ -44,7 +45,13 @@ function translatingPool(pool: pg.Pool): PostgresPool {
 }
 
 function translatingClient(client: pg.PoolClient): PostgresPoolClient {
-  const query = (sql: string, parameters: readonly unknown[]): Promise<pg.QueryResult> => client.query(sql, [...parameters]).catch(rethrow)
+  // A transaction that was given up may still have a statement on its way: behind the rollback it would be one of its own, and stay.
+  let isOver = false
+  const query = async (sql: string, parameters: readonly unknown[]): Promise<pg.QueryResult> => {
+    if (isOver) fail('service_unavailable', { message: 'The database transaction is over; try again.' })
+    if (sql === 'rollback' || sql === 'commit') isOver = true
+    return client.query(sql, [...parameters]).catch(rethrow)
+  }
   // The other overload, cursors, is for streaming, which nothing here does.
   return { query: query as unknown as PostgresPoolClient['query'], release: (destroy) => client.release(destroy) }
 }

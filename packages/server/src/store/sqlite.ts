@@ -14,8 +14,9 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import type { Clock } from '../lib/clock.ts'
+import { endForLostWrites } from '../lib/end-process.ts'
 import { fail } from '../lib/fail.ts'
-import { isBusy, translateDatabaseError } from './database-error.ts'
+import { isBusy, isLostWrite, translateDatabaseError } from './database-error.ts'
 
 /** How long to wait for another process, such as `alcove key create`, ms. */
 const busyTimeoutMs = 5000
@@ -256,7 +257,7 @@ async function whenFree<T>(clock: Clock, fn: () => T): Promise<T> {
     try {
       return fn()
     } catch (error) {
-      if (!isBusy(error) || deadline?.aborted) throw translateDatabaseError(error)
+      if (!isBusy(error) || deadline?.aborted) throw raised(error)
       deadline ??= clock.deadline(busyTimeoutMs)
       await clock.sleep(5 + Math.random() * 20)
     }
@@ -267,6 +268,12 @@ function translating<T>(fn: () => T): T {
   try {
     return fn()
   } catch (error) {
-    throw translateDatabaseError(error)
+    throw raised(error)
   }
+}
+
+/** What to raise for a failure of the file. A failed fsync ends the process: SQLite would take the next one at its word. */
+function raised(error: unknown): unknown {
+  if (isLostWrite(error)) endForLostWrites('the database', error)
+  return translateDatabaseError(error)
 }

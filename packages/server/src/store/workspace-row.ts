@@ -1,7 +1,7 @@
 /** How a workspace is spelled in the database and what it is in memory: JSON parsed, booleans real. */
 import type { Config, Provisioning } from '@alcove/contract'
 import type { Selectable, Updateable } from 'kysely'
-import type { WorkspaceTable } from './schema.ts'
+import type { StoredExit, WorkspaceTable } from './schema.ts'
 
 /** Why a start or a VM ended badly. */
 export interface Failure {
@@ -17,6 +17,8 @@ interface Decoded {
   failure: Failure | null
   provisioning: Provisioning | null
   user_requested_stop: boolean
+  last_exit: StoredExit | null
+  metadata: Record<string, string>
   timings: Record<string, number> | null
 }
 
@@ -43,15 +45,22 @@ type Optional =
   | 'user_requested_stop'
   | 'started_at'
   | 'deadline_at'
+  | 'generation'
+  | 'operation_id'
+  | 'expires_at'
+  | 'restart_at'
+  | 'restart_count'
+  | 'last_exit'
+  | 'metadata'
   | 'timings'
 
-/** A workspace to be stored; what may be absent is `null` (`false` for `user_requested_stop`), `updated_at` is `created_at`, `version` is 1. */
+/** A workspace to be stored; what may be absent is `null` (`false`, 0 and `{}` where that is no value), `updated_at` is `created_at`, `version` is 1. */
 export type NewWorkspace = Omit<WorkspaceRow, Optional | 'version' | 'updated_at'> & Partial<Pick<WorkspaceRow, Optional>>
 
 /** Columns an update may set; `version` and `updated_at` follow by themselves. */
 export type WorkspacePatch = Partial<Omit<WorkspaceRow, 'id' | 'account_id' | 'created_at' | 'version' | 'updated_at'>>
 
-const jsonColumns = ['config', 'booted_config', 'failure', 'provisioning', 'timings'] as const
+const jsonColumns = ['config', 'booted_config', 'failure', 'provisioning', 'last_exit', 'metadata', 'timings'] as const
 
 /** Turns a stored row into a workspace. Changes and returns the object it was given. */
 export function decodeWorkspace(stored: StoredWorkspace): WorkspaceRow {
@@ -92,6 +101,13 @@ export function encodeNew(workspace: NewWorkspace): StoredWorkspace {
     user_requested_stop: false,
     started_at: null,
     deadline_at: null,
+    generation: 0,
+    operation_id: null,
+    expires_at: null,
+    restart_at: null,
+    restart_count: 0,
+    last_exit: null,
+    metadata: {},
     timings: null,
   }
   const { id, account_id, created_at, ...rest } = workspace

@@ -73,6 +73,24 @@ export async function listByStatus(q: Queryable, statuses: readonly WorkspaceSta
   return rows.map(decodeWorkspace)
 }
 
+const selectDue = prepare<StoredWorkspace & { slot: number | null }>(
+  `select *, ${slotColumn} from workspaces where expires_at <= ? union select *, ${slotColumn} from workspaces where restart_at <= ? order by created_at limit 100`,
+)
+
+/** Returns workspaces whose time to live is over or whose restart is due at `now`, oldest first; at most 100. */
+export async function listDue(q: Queryable, now: number): Promise<LocatedWorkspace[]> {
+  return (await selectDue(q, [now, now])).map(decodeLocated)
+}
+
+/** Moves every due time by `ms`, and when a VM was started: the clock was set, and what is due is due after the same time all the same. */
+export async function shiftDueTimes(q: Queryable, ms: number): Promise<void> {
+  // With a new version, since it is shown: what is kept of a row is to be read again.
+  await sql`update workspaces set expires_at = expires_at + ${ms}, restart_at = restart_at + ${ms}, deadline_at = deadline_at + ${ms},
+    started_at = started_at + ${ms}, version = version + 1`.execute(q)
+  await sql`update slots set released_at = released_at + ${ms} where released_at is not null`.execute(q)
+  await sql`update idempotency set created_at = created_at + ${ms}, expires_at = expires_at + ${ms}`.execute(q)
+}
+
 /** Returns the ids of all workspaces. */
 export async function listIds(q: Queryable): Promise<string[]> {
   const rows = await q.selectFrom('workspaces').select('id').orderBy('id').execute()

@@ -14,7 +14,7 @@ export interface LaunchSpec {
   readonly installId: string
   readonly workspaceId: string
   readonly bootId: string
-  /** Directory of this boot: sockets and launcher state. Exists, empty, 0700, owned by root. Its path has at most 89 bytes. */
+  /** Directory of this boot: sockets and launcher state. Exists without anything of a VM in it, 0700, owned by root. Its path has at most 89 bytes. */
   readonly runDir: string
   /** Directory of the workspace's logs; exists, owned by root. */
   readonly logDir: string
@@ -55,17 +55,31 @@ export interface VmHandle {
 
 /** How a VM ended, as far as the host can tell. */
 export interface VmExit {
-  /** `poweroff`: the guest asked; `reset`: reset or panic; `killed`: signal; `quit`: on our request; `lost`: gone, nobody saw how. */
-  readonly cause: 'poweroff' | 'reset' | 'killed' | 'quit' | 'lost'
+  /**
+   * `poweroff`: the guest asked; `reset`: reset or panic of the guest; `killed`: SIGKILL, SIGTERM and the like, sent by somebody;
+   * `crashed`: another signal, or an exit code other than 0; `oom`: the kernel ended it for want of memory; `quit`: on our request;
+   * `host_reboot`: the host was restarted since; `lost`: gone, nobody saw how.
+   */
+  readonly cause: 'poweroff' | 'reset' | 'killed' | 'crashed' | 'oom' | 'quit' | 'host_reboot' | 'lost'
+  /** What is known, for people. */
   readonly detail: string
+  /** Exit code of the VMM; `null` when it ended by a signal, or nobody saw it. */
+  readonly exitCode: number | null
+  /** Signal that ended the VMM, such as `SIGSEGV`. */
+  readonly signal: string | null
 }
 
 /** A live virtual machine. */
 export interface Vm {
   readonly handle: VmHandle
-  /** Lets the virtual CPUs run. */
+  /** Lets the virtual CPUs run. Idempotent. @throws VM_UNAVAILABLE when the VMM does not answer in time */
   resume(): Promise<void>
-  /** Run state as the VMM tells it, such as `running` or `paused`. Rejects when it does not answer in time. */
+  /** Freezes the virtual CPUs; resolves when the VMM says that they stand. Idempotent. @throws VM_UNAVAILABLE when it does not answer in time */
+  pause(): Promise<void>
+  /**
+   * Run state as the VMM tells it: `running`; `paused` once {@link pause} was asked for, by whichever process; `io-error` when the host took
+   * no more writes. Rejects when it does not answer in time.
+   */
   status(): Promise<string>
   /** Ends the VM at once and waits until the process is proved dead. Idempotent. */
   kill(): Promise<void>
@@ -77,14 +91,21 @@ export interface Vm {
   release(): void
 }
 
+/** What says how a VM ended. `hostBootId` is `undefined` where it was lost. */
+export type VmRemains = Pick<VmHandle, 'workspaceId' | 'bootId' | 'runDir' | 'lockPath' | 'cgroups'> & { readonly hostBootId: string | undefined }
+
 /** Starts virtual machines and finds them again. */
 export interface VmmDriver {
   /** Probes the host once; later calls return the first answer. */
   fingerprint(): Promise<Fingerprint>
   /** Starts a VM with its CPUs stopped and its tap `tap0` in the network namespace of the VMM's process. Leaves nothing when it fails. */
   launch(spec: LaunchSpec, signal: AbortSignal): Promise<Vm>
-  /** Takes up a VM that runs already; `undefined` when it is proved gone. */
+  /** Takes up a VM that runs already; `undefined` when it is proved gone. Does not wait for the VMM: one that hangs is taken up as fast. */
   attach(handle: VmHandle): Promise<Vm | undefined>
+  /** How a VM ended that is proved gone, from what it left on the host; to be asked before {@link reclaim}. */
+  exitOf(handle: VmRemains): Promise<VmExit>
+  /** Makes the handle of a VM that lives anew, from its process, for one whose handle was lost; `undefined` when no such VM lives. */
+  findHandle(boot: Pick<VmHandle, 'workspaceId' | 'bootId' | 'runDir' | 'lockPath'>): Promise<VmHandle | undefined>
   /** Removes what a dead VM may have left: cgroups, sockets. Refuses while the lock is held. Idempotent. */
   reclaim(handle: Pick<VmHandle, 'workspaceId' | 'bootId' | 'runDir' | 'lockPath' | 'cgroups'>): Promise<void>
   /** Every VMM process of this install on this host, whether a row explains it or not. */

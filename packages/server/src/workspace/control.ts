@@ -6,6 +6,7 @@ import { within } from '../lib/within.ts'
 import type { Runner } from '../runner/runner.ts'
 import type { Store } from '../store/open.ts'
 import type { Plans } from '../tenancy/plans.ts'
+import type { BootClock } from './clock-jump.ts'
 import type { Mailboxes } from './mailbox.ts'
 
 /** Times of the control plane, ms. */
@@ -18,6 +19,8 @@ export interface ControlTimes {
   readonly stopGraceMs: number
   /** Time a released address rests before it is given away again. */
   readonly slotRestMs: number
+  /** Time that events and operations are kept. */
+  readonly historyMs: number
 }
 
 /** Images by the names that requests use. */
@@ -40,6 +43,10 @@ export interface Control {
   /** Told how each boot ended and how long it took, ms. */
   readonly observeBoot: (outcome: 'running' | 'failed', durationMs: number) => void
   readonly clock: Clock
+  /** Time since the start of the host; the host's own when absent. */
+  readonly bootClock?: BootClock | undefined
+  /** A random number, 0 to 1. */
+  readonly random: () => number
   readonly log: Logger
 }
 

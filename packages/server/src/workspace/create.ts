@@ -1,28 +1,28 @@
 /** Making a workspace: one transaction that checks and stores everything, then a boot in the workspace's own turn. */
-import type { Config } from '@alcove/contract'
+import type { Cause, Config } from '@alcove/contract'
 import { AlcoveError, fail, messageOf } from '../lib/fail.ts'
 import { newId } from '../lib/ids.ts'
 import { lockAccount } from '../store/accounts.ts'
 import * as events from '../store/events.ts'
-import * as idempotency from '../store/idempotency.ts'
+import * as operations from '../store/operations.ts'
 import * as slots from '../store/slots.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
 import { checkAdmission } from '../tenancy/ledger.ts'
-import type { Principal } from '../tenancy/principal.ts'
+import type { Caller, Requester } from './caller.ts'
 import { fillDefaults } from './config-defaults.ts'
 import { type Control, withinBudget } from './control.ts'
 import { failureOf, launch } from './launch.ts'
+import { eventOf } from './lifecycle.ts'
 import { Preempted } from './mailbox.ts'
 import { generateName } from './names.ts'
-import { removeRow } from './remove.ts'
+import { admitStart } from './power.ts'
+import { removeFailed } from './remove.ts'
 import { settleFailed } from './settle.ts'
-import type { CreateRequest, Idempotency } from './workspaces.ts'
-
-const operation = 'createWorkspace'
+import type { CreateRequest } from './workspaces.ts'
 
 /** Stores a workspace and boots it; answers when it runs, or with what there is when the budget is used up. */
-export async function create(control: Control, principal: Principal, request: CreateRequest, key: Idempotency | undefined): Promise<WorkspaceRow> {
+export async function create(control: Control, requester: Requester, request: CreateRequest): Promise<WorkspaceRow> {
   // What is wrong in the body comes before what is not there.
   checkProxy(control, request.config)
   const imageId = control.imageNames.resolve(request.image)
@@ -32,16 +32,24 @@ export async function create(control: Control, principal: Principal, request: Cr
       details: { field: 'image' },
     })
   }
-  const config = fillDefaults(request.config, control.plans.get(principal.plan).limits)
-  const { row, isNew } = await admit(control, principal, request, imageId, config, key)
-  if (!isNew) return settle(control, row)
+  const config = fillDefaults(request.config, control.plans.get(requester.plan).limits)
+  const row = await admit(control, requester, request, imageId, config)
 
   let answered = false
-  const made = control.mailboxes.run(row.id, 'create', (signal) => provision(control, row, principal.keyId, signal, () => answered))
+  const made = control.mailboxes.run(row.id, 'create', (signal) => provision(control, row, requester, signal, () => answered))
   const outcome = await withinBudget(control, made)
   if (outcome) return outcome
   answered = true
   return (await workspaces.findAny(control.store.db, row.id)) ?? fail('conflict', { message: 'The workspace was deleted while it was being created.' })
+}
+
+/** Does the first boot of a failed create again, in a turn that the caller has. */
+export async function retryCreate(control: Control, row: WorkspaceRow, caller: Caller, signal: AbortSignal): Promise<WorkspaceRow> {
+  const creating = await control.store.transaction((tx) => {
+    const patch = { provisioning: queued(row.created_at) }
+    return admitStart(control, tx, row, caller, { verb: 'retry', to: 'creating', patch })
+  })
+  return provision(control, creating, caller, signal, () => true)
 }
 
 /** Refuses an outbound proxy that the server's configuration does not list. */
@@ -55,23 +63,27 @@ export function checkProxy(control: Pick<Control, 'proxyIds'>, config: Pick<Conf
   })
 }
 
+type By = { readonly actor: string; readonly cause: Cause }
+
 /** The first boot. When it fails before anybody was told of the workspace, nothing of it stays; afterwards it stays as `failed`. */
-export async function provision(control: Control, row: WorkspaceRow, actor: string, signal: AbortSignal, isKnown: () => boolean): Promise<WorkspaceRow> {
+export async function provision(control: Control, row: WorkspaceRow, { actor, cause }: By, signal: AbortSignal, isKnown: () => boolean): Promise<WorkspaceRow> {
+  const by = { actor, cause }
   try {
-    return await launch(control, row, actor, signal)
+    return await launch(control, row, by, signal)
   } catch (error) {
     if (signal.reason instanceof Preempted) throw signal.reason
-    control.log.warn({ workspaceId: row.id, reason: messageOf(error) }, 'create failed')
-    if (isKnown()) await keepAsFailed(control, row, actor, error)
-    else await forget(control, row, actor, error)
-    throw asCreateFailure(error)
+    const failure = asCreateFailure(error)
+    control.log.warn({ workspaceId: row.id, reason: failure.message }, 'create failed')
+    if (isKnown()) await keepAsFailed(control, row, by, failure)
+    else await forget(control, row, by, failure)
+    throw failure
   }
 }
 
 /** Removes the row of a failed create; what cannot be removed now is removed by the reconciler, and the caller is told of the create. */
-async function forget(control: Control, row: WorkspaceRow, actor: string, error: unknown): Promise<void> {
+async function forget(control: Control, row: WorkspaceRow, by: By, error: AlcoveError): Promise<void> {
   try {
-    await removeRow(control, row, actor, `create failed: ${messageOf(error)}`)
+    await removeFailed(control, row, by, error)
   } catch (failure) {
     control.log.error({ workspaceId: row.id, err: failure }, 'a failed create could not be cleared away yet; it is tried again')
   }
@@ -86,10 +98,10 @@ function asCreateFailure(error: unknown): AlcoveError {
   })
 }
 
-async function keepAsFailed(control: Control, row: WorkspaceRow, actor: string, error: unknown): Promise<void> {
+async function keepAsFailed(control: Control, row: WorkspaceRow, by: By, error: AlcoveError): Promise<void> {
   const now = control.clock.now()
   const at = new Date(now).toISOString()
-  const failure = failureOf(asCreateFailure(error), now)
+  const failure = failureOf(error, now)
   const provisioning = {
     state: 'failed',
     phase: 'failed',
@@ -98,31 +110,20 @@ async function keepAsFailed(control: Control, row: WorkspaceRow, actor: string, 
     updated_at: at,
     completed_at: at,
   } as const
-  await settleFailed(control, row, actor, failure, { provisioning })
+  await settleFailed(control, row, by, failure, { provisioning })
 }
 
-/** Whatever an earlier request with the same key has made, or is making. */
-async function settle(control: Control, row: WorkspaceRow): Promise<WorkspaceRow> {
-  if (row.status !== 'creating') return row
-  const running = control.mailboxes.find<WorkspaceRow>(row.id, 'create')
-  if (!running) return row
-  return (await withinBudget(control, running)) ?? row
-}
-
-async function admit(control: Control, principal: Principal, request: CreateRequest, imageId: string, config: Config, key: Idempotency | undefined) {
+async function admit(control: Control, requester: Requester, request: CreateRequest, imageId: string, config: Config): Promise<WorkspaceRow> {
   const { store, clock, plans, times } = control
+  const { accountId, actor, cause, operationId, requestId } = requester
   return store.transaction(async (tx) => {
     const now = clock.now()
-    await lockAccount(tx, principal.accountId)
-    const earlier = key && (await idempotency.find(tx, { account_id: principal.accountId, operation, key: key.key }))
-    if (earlier) return { row: await replay(control, principal, earlier, key), isNew: false }
-
+    await lockAccount(tx, accountId)
     const amounts = { cpus: config.cpus, memory_mb: config.memory_mb, disk_mb: config.writable_size_mb }
-    await checkAdmission(tx, { accountId: principal.accountId, plan: plans.get(principal.plan), request: amounts, running: true })
-    const id = newId('ws')
+    await checkAdmission(tx, { accountId, plan: plans.get(requester.plan), request: amounts, running: true })
     const row = await workspaces.insert(tx, {
-      id,
-      account_id: principal.accountId,
+      id: newId('ws'),
+      account_id: accountId,
       name: request.name || generateName(),
       namespace: request.namespace ?? null,
       mode: request.mode ?? 'temporary',
@@ -134,43 +135,21 @@ async function admit(control: Control, principal: Principal, request: CreateRequ
       desired: 'running',
       status: 'creating',
       boot_id: newId('boot'),
-      provisioning: { state: 'queued', phase: 'queued', message: 'Waiting for its turn.', error: null, created_at: new Date(now).toISOString() },
+      generation: 1,
+      operation_id: operationId,
+      provisioning: queued(now),
       deadline_at: now + times.moveDeadlineMs,
       created_at: now,
     })
-    await slots.allocate(tx, id, now, { restMs: times.slotRestMs })
-    await events.append(tx, {
-      workspace_id: id,
-      account_id: row.account_id,
-      boot_id: row.boot_id,
-      at: now,
-      type: 'status',
-      from_status: null,
-      to_status: 'creating',
-      actor: principal.keyId,
-      reason: 'create',
-    })
-    if (key)
-      await idempotency.insert(tx, {
-        account_id: principal.accountId,
-        operation,
-        key: key.key,
-        request_hash: key.requestHash,
-        workspace_id: id,
-        created_at: now,
-      })
-    return { row, isNew: true }
+    await slots.allocate(tx, row.id, now, { restMs: times.slotRestMs })
+    const states = { type: 'status', from_status: null, to_status: 'creating' } as const
+    await events.append(tx, { ...eventOf(row, now), ...states, actor, cause, reason: 'create', operation_id: operationId })
+    await operations.begin(tx, { id: operationId, account_id: accountId, workspace_id: row.id, verb: 'create', actor, cause, requestId }, now)
+    await operations.addStep(tx, operationId, { name: 'creating', at: now })
+    return row
   })
 }
 
-async function replay(control: Control, principal: Principal, earlier: idempotency.IdempotencyRow, key: Idempotency): Promise<WorkspaceRow> {
-  if (earlier.request_hash !== key.requestHash) fail('idempotency_mismatch', { details: { key: key.key } })
-  const row = await workspaces.find(control.store.db, principal.accountId, earlier.workspace_id)
-  return (
-    row ??
-    fail('conflict', {
-      message: 'The workspace that this idempotency key made has been deleted. Use a new key to make another.',
-      details: { workspaceId: earlier.workspace_id },
-    })
-  )
+function queued(since: number) {
+  return { state: 'queued', phase: 'queued', message: 'Waiting for its turn.', error: null, created_at: new Date(since).toISOString() } as const
 }

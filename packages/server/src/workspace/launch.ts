@@ -1,18 +1,25 @@
 /** From a row that says `creating` or `starting` to a VM that runs: image, boot, and the move to `running`. */
-import type { Config, Provisioning } from '@alcove/contract'
+import type { Cause, Config, Provisioning } from '@alcove/contract'
 import { AlcoveError, messageOf } from '../lib/fail.ts'
 import type { BootSpec } from '../runner/runner.ts'
+import * as operations from '../store/operations.ts'
 import * as slots from '../store/slots.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
 import type { Control } from './control.ts'
 import { transition } from './lifecycle.ts'
+import { ttlMs } from './restart-policy.ts'
 
 /** Time an image has to be there, ms: longer than its build may take, whose own bound gives the better reason. */
 const imageDeadlineMs = 2 * 3_600_000
 
 /** Boots the VM of a row and moves it to `running`. The row is as it was when this fails; the caller decides what becomes of it. */
-export async function launch(control: Control, row: WorkspaceRow, actor: string, signal: AbortSignal): Promise<WorkspaceRow> {
+export async function launch(
+  control: Control,
+  row: WorkspaceRow,
+  by: { readonly actor: string; readonly cause: Cause },
+  signal: AbortSignal,
+): Promise<WorkspaceRow> {
   const { store, runner, clock } = control
   const digest = await pinImage(control, row, signal)
   const slot = await slots.find(store.db, row.id)
@@ -20,21 +27,15 @@ export async function launch(control: Control, row: WorkspaceRow, actor: string,
   if (slot === undefined || bootId === null) throw new Error(`${row.id} has no slot or no boot`)
   await note(control, row, 'starting', 'Starting the virtual machine.', control.times.moveDeadlineMs)
   const booted = await observed(control, () => runner.boot(bootSpec(row, bootId, digest, slot), signal))
-  const running = await store.transaction((tx) =>
-    transition(
-      tx,
-      row,
-      {
-        from: row.status === 'creating' ? ['creating'] : ['starting'],
-        to: 'running',
-        bootId: row.boot_id,
-        actor,
-        reason: 'the virtual machine runs',
-        patch: { started_at: booted.startedAt, timings: booted.timings, booted_config: row.config, provisioning: null, failure: null, deadline_at: null },
-      },
-      clock.now(),
-    ),
-  )
+  const running = await store.transaction(async (tx) => {
+    const now = clock.now()
+    // As it is now: it may have been changed while the VM booted.
+    const ttl = ttlMs((await workspaces.findAny(tx, row.id)) ?? row)
+    const done = { provisioning: null, failure: null, deadline_at: null, expires_at: ttl === undefined ? null : now + ttl }
+    const patch = { started_at: booted.startedAt, timings: booted.timings, booted_config: row.config, ...done }
+    const from = row.status === 'creating' ? (['creating'] as const) : (['starting'] as const)
+    return transition(tx, row, { from, to: 'running', bootId, ...by, reason: 'the virtual machine runs', patch }, now)
+  })
   if (running) return running
   // The row went another way while the VM booted: the VM must not outlive that.
   await runner.shutdown({ workspaceId: row.id, slot }, 0)
@@ -110,9 +111,10 @@ async function note(control: Control, row: WorkspaceRow, phase: Provisioning['ph
     completed_at: null,
   }
   const deadline = partMs === undefined ? {} : { deadline_at: now + partMs }
-  await control.store.transaction((tx) =>
-    workspaces.compareAndSet(tx, { id: row.id, from: ['creating'], bootId: row.boot_id }, { provisioning, ...deadline }, now),
-  )
+  await control.store.transaction(async (tx) => {
+    await workspaces.compareAndSet(tx, { id: row.id, from: ['creating'], bootId: row.boot_id }, { provisioning, ...deadline }, now)
+    if (partMs !== undefined && row.operation_id !== null) await operations.addStep(tx, row.operation_id, { name: phase, at: now })
+  })
 }
 
 /** A host name of the workspace's name where it has one that fits, else its id. */

@@ -5,7 +5,20 @@
 import { AlcoveError, fail } from '../lib/fail.ts'
 
 /** What a turn may be for. */
-export type Action = 'create' | 'start' | 'stop' | 'restart' | 'delete' | 'exited' | 'update' | 'resume'
+export type Action =
+  | 'create'
+  | 'start'
+  | 'stop'
+  | 'restart'
+  | 'pause'
+  | 'resume'
+  | 'retry'
+  | 'resources'
+  | 'delete'
+  | 'exited'
+  | 'expire'
+  | 'update'
+  | 'recover'
 
 /** Turns that may wait for one workspace; more are refused. */
 const maxWaiting = 16

@@ -1,145 +1,171 @@
-/** Start, stop and restart. Each is what its caller wants to be true: asking for what is so already is no error. */
+/** Starting and ending a VM, in a turn that the caller has. What is asked for and when is decided in `verbs.ts`. */
+import type { OperationVerb } from '@alcove/contract'
 import { AlcoveError, fail, messageOf } from '../lib/fail.ts'
 import { newId } from '../lib/ids.ts'
 import type { Tx } from '../store/open.ts'
 import * as slots from '../store/slots.ts'
-import type { WorkspaceRow } from '../store/workspaces.ts'
-import * as workspaces from '../store/workspaces.ts'
+import type { WorkspacePatch, WorkspaceRow } from '../store/workspaces.ts'
 import { checkStart } from '../tenancy/ledger.ts'
-import { type Control, withinBudget } from './control.ts'
+import { assertGeneration, type Caller } from './caller.ts'
+import type { Control } from './control.ts'
 import { failureOf, launch } from './launch.ts'
-import { transition } from './lifecycle.ts'
+import { takeOver, transition } from './lifecycle.ts'
 import { Preempted } from './mailbox.ts'
-import { moveToStopped, settleFailed, settleStopped } from './settle.ts'
+import { finishRemoval, moveToDeleting } from './remove.ts'
+import { moveToStopped, type Settlement, settleFailed, settleStopped } from './settle.ts'
 
-/** Who asks, and with which plan. */
-export interface Caller {
-  readonly actor: string
-  readonly plan: string
+/** Boots the VM of a stopped or failed row; the row is `running` then. `verb`: what was asked for. */
+export async function startNow(control: Control, row: WorkspaceRow, caller: Caller, signal: AbortSignal, verb: 'start' | 'retry'): Promise<WorkspaceRow> {
+  const starting = await control.store.transaction((tx) => admitStart(control, tx, row, caller, { verb }))
+  return finishStart(control, starting, caller, signal)
 }
 
-/** Starts the VM unless it runs; with `force`, ends a running one first. */
-export async function start(control: Control, id: string, caller: Caller, force: boolean): Promise<WorkspaceRow> {
-  if (force) return restart(control, id, caller)
-  return answer(
-    control,
-    id,
-    control.mailboxes.run(id, 'start', async (signal) => {
-      const row = await current(control, id)
-      return row.status === 'running' ? row : up(control, row, caller, signal)
-    }),
-  )
+/** Ends the VM of a row and moves it to `stopped`; one that is to go with its VM is removed. */
+export async function stopNow(control: Control, row: WorkspaceRow, caller: Caller): Promise<WorkspaceRow> {
+  const over = caller.cause === 'ttl' ? { expires_at: null } : {}
+  const wanted = { desired: 'stopped', user_requested_stop: caller.cause === 'request', restart_at: null, restart_count: 0, ...over } as const
+  const stopping = await beginStop(control, row, caller, 'stop', wanted)
+  await endVm(control, stopping)
+  return finishStop(control, stopping, caller)
 }
 
-/** Stops the VM unless it is stopped; keeps the disk. A start that is under way is given up. */
-export async function stop(control: Control, id: string, caller: Caller): Promise<WorkspaceRow> {
-  const turn = async () => stopNow(control, await current(control, id), caller)
-  const stopped = await withinBudget(control, control.mailboxes.run(id, 'stop', turn, { preempts: ['start', 'restart', 'resume'] }))
-  return stopped ?? fail('STOP_FAILED', { message: 'The virtual machine has not ended yet; stopping goes on. Look again in a moment.' })
+/** Moves a row whose VM was ended at somebody's request to `stopped`, or removes it. */
+export async function finishStop(control: Control, stopping: WorkspaceRow, caller: Caller): Promise<WorkspaceRow> {
+  const settlement = settlementOf(caller, caller.cause === 'ttl' ? 'ttl' : 'stop')
+  if (!stopping.config.remove_on_exit) return settleStopped(control, stopping, settlement)
+  const deleting = await control.store.transaction(async (tx) => {
+    const now = control.clock.now()
+    return moveToDeleting(control, tx, await moveToStopped(tx, stopping, settlement, now), 'remove_on_exit', now)
+  })
+  await finishRemoval(control, deleting)
+  return deleting
 }
 
-/** Stops and starts in one turn. */
-export async function restart(control: Control, id: string, caller: Caller): Promise<WorkspaceRow> {
-  return answer(
-    control,
-    id,
-    control.mailboxes.run(id, 'restart', async (signal) => restartNow(control, await current(control, id), caller, signal)),
-  )
+/** Ends the VM of a row and boots it anew, as one operation. `verb` and `patch`: what the restart is for. */
+export async function restartNow(
+  control: Control,
+  row: WorkspaceRow,
+  caller: Caller,
+  signal: AbortSignal,
+  { verb = 'restart', change }: { readonly verb?: OperationVerb; readonly change?: (tx: Tx) => Promise<unknown> } = {},
+): Promise<WorkspaceRow> {
+  if (row.status === 'stopped') {
+    const starting = await control.store.transaction((tx) => admitStart(control, tx, row, caller, { verb }))
+    return finishStart(control, starting, caller, signal)
+  }
+  const stopping = await beginStop(control, row, caller, verb, { desired: 'running', restart_at: null, restart_count: 0 }, change)
+  await endVm(control, stopping)
+  return finishRestart(control, stopping, caller, signal)
 }
 
-/** Ends the VM of a row and moves it to `stopped`, in a turn that the caller has. */
-export async function stopNow(control: Control, row: WorkspaceRow, caller: Pick<Caller, 'actor'>): Promise<WorkspaceRow> {
-  const ended = await down(control, row, caller, 'stop')
-  return ended.status === 'stopping' ? settleStopped(control, ended, { actor: caller.actor, reason: 'stop is done', failure: null }) : ended
-}
-
-/** Ends the VM of a row and boots it anew, in a turn that the caller has. */
-export async function restartNow(control: Control, row: WorkspaceRow, caller: Caller, signal: AbortSignal): Promise<WorkspaceRow> {
-  const ended = await down(control, row, caller, 'restart')
+/** Second half of a restart: the VM is gone, the row says `stopping` and wants to run. */
+export async function finishRestart(control: Control, stopping: WorkspaceRow, caller: Caller, signal: AbortSignal): Promise<WorkspaceRow> {
   signal.throwIfAborted()
-  if (ended.status !== 'stopping') return up(control, ended, caller, signal)
-  const settlement = { actor: caller.actor, reason: 'restart', failure: null }
+  const settlement = { ...settlementOf(caller, 'restart'), ends: 'not yet' } as const
   // In one transaction: a daemon that dies in between must not leave a workspace stopped that nobody asked to stop.
-  const admit = control.store.transaction(async (tx) => admitStart(control, tx, await moveToStopped(tx, ended, settlement, control.clock.now()), caller))
+  const admit = control.store.transaction(async (tx) => {
+    const stopped = await moveToStopped(tx, stopping, settlement, control.clock.now())
+    return admitStart(control, tx, stopped, caller, {})
+  })
   const starting = await admit.catch(async (error) => {
-    await settleStopped(control, ended, settlement)
+    const { code, message } = failureOf(error, 0)
+    await settleStopped(control, stopping, { ...settlement, ends: { status: 'failed', error: { code, message } } })
     throw error
   })
-  return finishStart(control, starting, caller.actor, signal)
+  return finishStart(control, starting, caller, signal)
 }
 
-/** Ends the VM of a row; the row is `stopped` or `stopping` then. */
-async function down(control: Control, row: WorkspaceRow, caller: Pick<Caller, 'actor'>, verb: 'stop' | 'restart'): Promise<WorkspaceRow> {
-  const { store, runner, clock, times } = control
-  const byUser = verb === 'stop'
-  const intent = byUser ? ({ desired: 'stopped', user_requested_stop: true } as const) : {}
-  if (row.status === 'stopped') return byUser ? ((await store.transaction((tx) => workspaces.update(tx, row.id, intent, clock.now()))) ?? row) : row
-  const stopping = await store.transaction((tx) => {
+/** Moves a row towards its stop; one that is on its way already stays so and wants what is wanted now. */
+async function beginStop(
+  { store, clock, times }: Control,
+  row: WorkspaceRow,
+  caller: Caller,
+  verb: OperationVerb,
+  wanted: WorkspacePatch,
+  change?: (tx: Tx) => Promise<unknown>,
+): Promise<WorkspaceRow> {
+  const { actor, cause } = caller
+  const stopping = await store.transaction(async (tx) => {
     const now = clock.now()
-    const move = {
-      from: ['starting', 'running', 'failed'],
-      to: 'stopping',
-      actor: caller.actor,
-      reason: verb,
-      patch: { ...intent, deadline_at: now + times.moveDeadlineMs },
-    } as const
-    return row.status === 'stopping' ? workspaces.update(tx, row.id, intent, now) : transition(tx, row, move, now)
+    await change?.(tx)
+    const patch = { ...wanted, deadline_at: now + times.moveDeadlineMs }
+    const begins = { verb, caller }
+    if (row.status === 'stopping') return takeOver(tx, row, begins, patch, now)
+    const from = ['starting', 'running', 'pausing', 'paused', 'resuming', 'failed'] as const
+    return transition(tx, row, { from, to: 'stopping', bootId: row.boot_id, actor, cause, reason: verb, patch, begins }, now)
   })
-  if (!stopping) fail('conflict', { message: `The workspace is ${row.status}; it cannot be stopped now.`, details: { status: row.status } })
-  const slot = (await slots.find(store.db, row.id)) ?? null
+  return stopping ?? fail('conflict', { message: `The workspace is ${row.status}; it cannot be stopped now.`, details: { status: row.status } })
+}
+
+/** Ends whatever VM the workspace has; the guest has time to end by itself. @throws STOP_FAILED */
+export async function endVm({ store, runner, times }: Control, stopping: WorkspaceRow): Promise<void> {
+  const slot = (await slots.find(store.db, stopping.id)) ?? null
   try {
     // Also a stop that was cut off is in order: what the guest has not written yet would be lost.
-    await runner.shutdown({ workspaceId: row.id, slot }, row.status === 'running' || row.status === 'stopping' ? times.stopGraceMs : 0)
+    await runner.shutdown({ workspaceId: stopping.id, slot }, times.stopGraceMs)
   } catch (error) {
     throw new AlcoveError('STOP_FAILED', {
       message: `The virtual machine could not be stopped yet: ${messageOf(error)}. It is tried again; so may you.`,
       cause: error,
     })
   }
-  return stopping
-}
-
-async function up(control: Control, row: WorkspaceRow, caller: Caller, signal: AbortSignal): Promise<WorkspaceRow> {
-  const starting = await control.store.transaction((tx) => admitStart(control, tx, row, caller))
-  return finishStart(control, starting, caller.actor, signal)
 }
 
 /** Boots the VM of a row that says `starting`, and moves it to `running` or `failed`. */
-export async function finishStart(control: Control, starting: WorkspaceRow, actor: string, signal: AbortSignal): Promise<WorkspaceRow> {
+export async function finishStart(
+  control: Control,
+  starting: WorkspaceRow,
+  caller: Pick<Caller, 'actor' | 'cause'>,
+  signal: AbortSignal,
+  onFailure: (failure: NonNullable<WorkspaceRow['failure']>) => Parameters<typeof settleFailed>[4] = () => ({}),
+): Promise<WorkspaceRow> {
+  const { actor, cause } = caller
   try {
-    return await launch(control, starting, actor, signal)
+    return await launch(control, starting, { actor, cause }, signal)
   } catch (error) {
     // Whoever pre-empted the start decides what becomes of the row.
     if (signal.reason instanceof Preempted) throw signal.reason
-    await settleFailed(control, starting, actor, failureOf(error, control.clock.now()))
+    const failure = failureOf(error, control.clock.now())
+    await settleFailed(control, starting, { actor, cause }, failure, onFailure(failure))
     throw error instanceof AlcoveError ? error : new AlcoveError('START_FAILED', { message: messageOf(error), cause: error })
   }
 }
 
-/** Moves a stopped or failed row to `starting` with a new boot, within the running pool. */
-async function admitStart({ plans, clock, times }: Control, tx: Tx, row: WorkspaceRow, caller: Caller): Promise<WorkspaceRow> {
+/** Moves a stopped or failed row to `starting` with a new boot, within the running pool. Without a verb the operation under way goes on. */
+export async function admitStart(
+  { plans, clock, times }: Control,
+  tx: Tx,
+  row: WorkspaceRow,
+  caller: Caller,
+  { verb, to = 'starting', patch = {} }: { readonly verb?: OperationVerb; readonly to?: 'starting' | 'creating'; readonly patch?: WorkspacePatch },
+): Promise<WorkspaceRow> {
   const now = clock.now()
+  assertGeneration(row, caller)
   const request = { cpus: row.cpus, memory_mb: row.memory_mb, disk_mb: row.disk_mb }
   await checkStart(tx, { accountId: row.account_id, plan: plans.get(caller.plan), request, workspaceId: row.id })
-  const patch = {
+  const begun = {
     desired: 'running',
     user_requested_stop: false,
     boot_id: newId('boot'),
+    generation: row.generation + 1,
     failure: null,
     provisioning: null,
+    restart_at: null,
+    restart_count: 0,
     deadline_at: now + times.moveDeadlineMs,
+    ...patch,
   } as const
-  const starting = await transition(tx, row, { from: ['stopped', 'failed'], to: 'starting', actor: caller.actor, reason: 'start', patch }, now)
+  const { actor, cause } = caller
+  const from = to === 'creating' ? (['failed'] as const) : (['stopped', 'failed'] as const)
+  const move = { from, to, actor, cause, reason: verb ?? 'start', patch: begun, ...(verb ? { begins: { verb, caller } } : {}) } as const
+  const starting = await transition(tx, row, move, now)
   if (!starting) fail('conflict', { message: `The workspace is ${row.status}; it cannot be started now.`, details: { status: row.status } })
   await slots.allocate(tx, row.id, now, { restMs: times.slotRestMs })
   return starting
 }
 
-async function current(control: Control, id: string): Promise<WorkspaceRow> {
-  return (await workspaces.findAny(control.store.db, id)) ?? fail('not_found', { message: 'The workspace was deleted.' })
-}
-
-/** The outcome, or the row as it is when the budget of an answer is used up. */
-async function answer(control: Control, id: string, outcome: Promise<WorkspaceRow>): Promise<WorkspaceRow> {
-  return (await withinBudget(control, outcome)) ?? current(control, id)
+/** A stop that was asked for. */
+function settlementOf({ actor, cause }: Pick<Caller, 'actor' | 'cause'>, why: 'stop' | 'restart' | 'ttl'): Settlement {
+  const reason = why === 'ttl' ? 'The time to live was over.' : `${why} is done`
+  return { actor, cause, reason, failure: null, exit: { cause: why, exitCode: null, signal: null, requestedBy: actor, message: reason } }
 }

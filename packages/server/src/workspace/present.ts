@@ -1,6 +1,6 @@
 /** From row to wire. Pure: what it shows is in the row and the slot, or follows from the clock. */
-import type { Config, Stats, Workspace } from '@alcove/contract'
-import type { VmReading } from '../runner/runner.ts'
+import type { Config, Stats, Workspace, WorkspaceDetails } from '@alcove/contract'
+import type { HostInfo, VmReading } from '../runner/runner.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 
 /** Settings that a running VM takes from its boot; changing one waits for the next start. */
@@ -9,7 +9,7 @@ const bootSettings = ['cpus', 'memory_mb', 'writable_size_mb', 'env', 'cmd', 'wo
 /** Whether a setting of the row differs from what the running VM was booted with. */
 export function needsRestart(row: Pick<WorkspaceRow, 'status' | 'config' | 'booted_config'>): boolean {
   const booted = row.booted_config
-  if (row.status !== 'running' || !booted) return false
+  if (!booted || (row.status !== 'running' && row.status !== 'paused')) return false
   return bootSettings.some((key) => JSON.stringify(row.config[key]) !== JSON.stringify(booted[key]))
 }
 
@@ -26,7 +26,8 @@ export function presentWorkspace(row: WorkspaceRow, ip: string, now: number): Wo
     ...(row.type === null ? {} : { type: row.type }),
     image: row.image,
     ip,
-    uptime: running && row.started_at !== null ? Math.max(0, Math.floor((now - row.started_at) / 1000)) : 0,
+    generation: row.generation,
+    uptime: uptimeOf(row, now),
     start_time: row.started_at === null ? '' : iso(row.started_at),
     status: row.status,
     ready,
@@ -37,6 +38,7 @@ export function presentWorkspace(row: WorkspaceRow, ip: string, now: number): Wo
       user_requested_stop: row.user_requested_stop,
       ready,
       ...(row.failure ? { failure: { code: row.failure.code, message: row.failure.message, at: iso(row.failure.at) } } : {}),
+      ...(row.restart_at === null ? {} : { next_restart_at: iso(row.restart_at) }),
       ...(restart ? { restart_required: true } : {}),
     },
     // Nothing serves SSH yet, whatever the config asks for.
@@ -51,10 +53,52 @@ export function presentWorkspace(row: WorkspaceRow, ip: string, now: number): Wo
     },
     public_ports: [],
     resources: { cpus: row.cpus, memory_mb: row.memory_mb, disk_size_mb: row.disk_mb },
+    ...(row.expires_at === null ? {} : { expires_at: iso(row.expires_at) }),
     ...(row.timings ? { timings: row.timings } : {}),
     created_at: iso(row.created_at),
     updated_at: iso(row.updated_at),
   }
+}
+
+/** What the details of a workspace are made of. */
+export interface DetailsParts {
+  readonly row: WorkspaceRow
+  readonly shown: Workspace
+  readonly reading: VmReading | undefined
+  readonly host: HostInfo
+  readonly token: string
+}
+
+/** The details object of the API. */
+export function presentDetails({ row, shown, reading, host, token }: DetailsParts): WorkspaceDetails {
+  const { config } = row
+  const uptime = reading ? Math.floor(reading.info.uptimeSeconds) : shown.uptime
+  return {
+    ...shown,
+    uptime,
+    token,
+    stats: presentStats(reading),
+    // Nothing serves SSH, a terminal or a preview yet, whatever the config asks for.
+    ssh: { ssh_enabled: false, ssh_id: row.id.replace('ws_', ''), connection: null },
+    api_access: { terminal: false, preview: false },
+    lifecycle: {
+      mode: row.mode,
+      restart_policy: config.restart_policy,
+      max_restarts: config.max_restarts,
+      ttl: config.ttl ?? null,
+      ttl_action: config.ttl_action,
+      remove_on_exit: config.remove_on_exit,
+      uptime,
+    },
+    config,
+    isolation: { accel: host.accel, class: host.accel === 'kvm' ? 'hardware' : 'emulated', kernel: reading?.info.kernelRelease ?? '' },
+  }
+}
+
+/** Seconds since the VM of a row was started; 0 when it has none. */
+export function uptimeOf({ status, started_at }: Pick<WorkspaceRow, 'status' | 'started_at'>, now: number): number {
+  const isUp = status === 'running' || status === 'pausing' || status === 'paused' || status === 'resuming'
+  return isUp && started_at !== null ? Math.max(0, Math.floor((now - started_at) / 1000)) : 0
 }
 
 /** The stats object of the API; zeros for a VM that does not run. */

@@ -62,7 +62,7 @@ export async function endLeftOvers({ runner, store, mailboxes, log }: Control): 
       await runner.shutdown({ workspaceId, slot: (await slots.find(store.db, workspaceId)) ?? null }, 0)
     }
     await mailboxes
-      .run(workspaceId, 'resume', turn, { joins: false })
+      .run(workspaceId, 'recover', turn, { joins: false })
       .catch((error) => log.error({ workspaceId, reason: messageOf(error) }, 'could not end it; it is tried again'))
   }
 

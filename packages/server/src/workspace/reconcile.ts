@@ -2,32 +2,38 @@
  * Rows × host → what is missing is done, what is too much goes. There is one way: the recovery at the start is the first pass, and every
  * later one looks at everything again, so that no event may be lost for good.
  */
-import { movingStatuses } from '@alcove/contract'
+import { liveStatuses, movingStatuses } from '@alcove/contract'
 import { messageOf } from '../lib/fail.ts'
 import type { VmLease } from '../runner/runner.ts'
 import * as slots from '../store/slots.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
+import { createJumpDetector } from './clock-jump.ts'
 import type { Control } from './control.ts'
 import { handleExit } from './exited.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { createReclaim, endLeftOvers } from './reclaim.ts'
-import { resume } from './resume.ts'
+import { endAbandoned, recover } from './recover.ts'
 import { endOverdue, watchHealth } from './watch.ts'
 
 /** Keeps rows and host in agreement. */
 export interface Reconciler {
   /** Takes up what runs and finishes what was cut off. Resolves when every row was looked at; what it started goes on in the mailboxes. */
   recover(): Promise<void>
+  /** Looks at how the VMs are doing. */
+  watch(): Promise<void>
   /** One periodic pass: the same, and then what only time can tell. A part that fails does not keep the others from their turn. */
   pass(): Promise<void>
 }
 
 /** Makes a reconciler. */
 export function createReconciler(control: Control): Reconciler {
-  const parts = [agree, endOverdue, watchHealth, endLeftOvers, createReclaim(control), createHousekeeping(control)]
+  const jumps = createJumpDetector(control)
+  // A clock that was set must not make anything overdue.
+  const parts = [() => jumps.look(), agree, endOverdue, watchHealth, endLeftOvers, createReclaim(control), createHousekeeping(control)]
   return {
     recover: () => agree(control),
+    watch: () => watchHealth(control),
     async pass() {
       for (const part of parts) await part(control).catch((error) => control.log.error({ err: error }, 'a part of a pass failed; the next one tries again'))
     },
@@ -36,20 +42,20 @@ export function createReconciler(control: Control): Reconciler {
 
 async function agree(control: Control): Promise<void> {
   const isIdle = (row: WorkspaceRow) => control.mailboxes.current(row.id) === undefined
+  const live = (await workspaces.listByStatus(control.store.db, liveStatuses)).filter(isIdle)
   for (const row of await workspaces.listByStatus(control.store.db, movingStatuses)) {
-    if (isIdle(row)) background(control, row.id, resume(control, row))
+    if (isIdle(row)) background(control, row.id, recover(control, row))
   }
-  const running = (await workspaces.listByStatus(control.store.db, ['running'])).filter(isIdle)
-  await takeUp(control, running)
-  await control.runner.verifyNetwork(await leasesOf(control, running))
+  await takeUp(control, live)
+  await control.runner.verifyNetwork(await leasesOf(control, live))
+  await endAbandoned(control)
 }
 
-/** Holds every VM that a row says runs; a row whose VM is proved gone is settled, one of which nothing is known is left as it is. */
+/** Holds every VM that a row says runs or stands still; a row whose VM is proved gone is settled, one of which nothing is known is left as it is. */
 async function takeUp(control: Control, running: readonly WorkspaceRow[]): Promise<void> {
   const known = running.flatMap((row) => (row.boot_id === null ? [] : [{ workspaceId: row.id, bootId: row.boot_id }]))
-  const end = { reason: 'The virtual machine was gone: it ended while the server did not watch, or the host was restarted.', failure: 'vm_exited' } as const
   for (const vm of await control.runner.adopt(known)) {
-    if (vm.state === 'gone') background(control, vm.workspaceId, handleExit(control, vm, end))
+    if (vm.state === 'gone') background(control, vm.workspaceId, handleExit(control, vm, vm.end))
   }
 }
 

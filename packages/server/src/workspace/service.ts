@@ -5,85 +5,100 @@ import { fail } from '../lib/fail.ts'
 import type { LocatedWorkspace, WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
 import * as ledger from '../tenancy/ledger.ts'
+import { estimate, type Prices } from '../tenancy/prices.ts'
 import type { Principal } from '../tenancy/principal.ts'
 import type { WorkspaceTokens } from '../tenancy/workspace-tokens.ts'
+import type { Requester } from './caller.ts'
 import type { Control } from './control.ts'
 import { create } from './create.ts'
-import { restart, start, stop } from './power.ts'
-import { needsRestart, presentStats, presentWorkspace } from './present.ts'
+import { needsRestart, presentDetails, presentStats, presentWorkspace } from './present.ts'
+import { presentLifecycle, presentResources } from './present-lifecycle.ts'
 import { remove } from './remove.ts'
+import { changeResources } from './resources.ts'
+import { makePermanent, makeTemporary, ping, setIdle, setMetadata, setTtl } from './settings.ts'
 import { update } from './update.ts'
+import { perform } from './verbs.ts'
 import { createViews } from './views.ts'
 import { noSuchWorkspace, type Workspaces } from './workspaces.ts'
 
+/** What the service needs besides the control plane. */
+export interface ServiceDependencies extends Control {
+  readonly tokens: WorkspaceTokens
+  readonly catalogue: Catalogue
+  readonly prices: Prices
+}
+
 /** Makes the service. */
-export function createWorkspaces(control: Control & { readonly tokens: WorkspaceTokens; readonly catalogue: Catalogue }): Workspaces {
+export function createWorkspaces(control: ServiceDependencies): Workspaces {
   const { store, runner, clock, plans } = control
   const show = (row: LocatedWorkspace): Workspace => presentWorkspace(row, row.slot === null ? '' : runner.addressOf(row.slot), clock.now())
-  const find = async (principal: Principal, id: string) =>
-    (await workspaces.find(store.db, principal.accountId, id)) ?? fail('not_found', { message: noSuchWorkspace })
-  const caller = (principal: Principal) => ({ actor: principal.keyId, plan: principal.plan })
+  const find = async ({ accountId }: Pick<Principal, 'accountId'>, id: string) =>
+    (await workspaces.find(store.db, accountId, id)) ?? fail('not_found', { message: noSuchWorkspace })
   const views = createViews({ store, clock, addressOf: runner.addressOf })
-  const reread = async (principal: Principal, id: string) => (await views.find(principal.accountId, id)) ?? fail('not_found', { message: noSuchWorkspace })
+  const get = async ({ accountId }: Pick<Principal, 'accountId'>, id: string) =>
+    (await views.find(accountId, id)) ?? fail('not_found', { message: noSuchWorkspace })
   // A verb that was done is not a failure because the workspace was deleted right after it.
-  const after = async (principal: Principal, row: WorkspaceRow) => (await views.find(principal.accountId, row.id)) ?? show({ ...row, slot: null })
+  const after = async ({ accountId }: Requester, row: WorkspaceRow) => (await views.find(accountId, row.id)) ?? show({ ...row, slot: null })
+  const changed = async (requester: Requester, id: string, change: () => Promise<WorkspaceRow>) =>
+    requester.doneWith === undefined ? after(requester, await change()) : get(requester, id)
 
   return {
-    create: async (principal, request, idempotency) => {
-      return after(principal, await create(control, principal, request, idempotency))
+    async create(requester, request) {
+      const { operationId, doneWith } = requester
+      if (doneWith === undefined) return { workspace: await after(requester, await create(control, requester, request)), operationId }
+      const workspace = await views.find(requester.accountId, doneWith)
+      return {
+        workspace: workspace ?? fail('conflict', { message: 'The workspace that this request made has been deleted. Use a new key to make another.' }),
+        operationId,
+      }
     },
     async list(principal, { page, limit, mode, status, namespace }) {
       return { ...(await views.page({ accountId: principal.accountId, page, limit, mode, status, namespace })), page, limit }
     },
-    get: reread,
+    get,
     async details(principal, id) {
       const row = await find(principal, id)
-      const isRunning = row.status === 'running'
-      const [reading, host, token] = await Promise.all([isRunning ? runner.read(id) : undefined, runner.host(), control.tokens.sign(row)])
-      const shown = show(row)
-      const uptime = reading ? Math.floor(reading.info.uptimeSeconds) : shown.uptime
-      const { config } = row
-      return {
-        ...shown,
-        uptime,
-        token,
-        stats: presentStats(reading),
-        // Nothing serves SSH, a terminal or a preview yet, whatever the config asks for.
-        ssh: { ssh_enabled: false, ssh_id: row.id.replace('ws_', ''), connection: null },
-        api_access: { terminal: false, preview: false },
-        lifecycle: {
-          mode: row.mode,
-          restart_policy: config.restart_policy,
-          max_restarts: config.max_restarts,
-          ttl: config.ttl ?? null,
-          ttl_action: config.ttl_action,
-          remove_on_exit: config.remove_on_exit,
-          uptime,
-        },
-        config,
-        isolation: { accel: host.accel, class: host.accel === 'kvm' ? 'hardware' : 'emulated', kernel: reading?.info.kernelRelease ?? '' },
-      }
+      const [reading, host, token] = await Promise.all([row.status === 'running' ? runner.read(id) : undefined, runner.host(), control.tokens.sign(row)])
+      return presentDetails({ row, shown: show(row), reading, host, token })
     },
-    async update(principal, id, request) {
-      await find(principal, id)
-      const changed = await update(control, principal, id, request)
-      const row = (await workspaces.find(store.db, principal.accountId, id)) ?? { ...changed, slot: null }
+    async update(requester, id, request) {
+      if (requester.doneWith === undefined) await update(control, requester, id, request)
+      const row = await find(requester, id)
       return { workspace: show(row), restartRequired: needsRestart(row) }
     },
-    async remove(principal, id) {
-      await remove(control, await find(principal, id), principal.keyId)
+    async remove(requester, id) {
+      if (requester.doneWith !== undefined) return requester.operationId
+      const row = await remove(control, await find(requester, id), requester)
+      return row.operation_id ?? requester.operationId
     },
-    async start(principal, id, { force }) {
-      await find(principal, id)
-      return after(principal, await start(control, id, caller(principal), force))
+    async perform(requester, id, verb) {
+      if (requester.doneWith !== undefined) return { workspace: await get(requester, id), operationId: requester.operationId }
+      await find(requester, id)
+      const { row, operationId } = await perform(control, id, verb, requester)
+      return { workspace: await after(requester, row), operationId }
     },
-    async stop(principal, id) {
-      await find(principal, id)
-      return after(principal, await stop(control, id, caller(principal)))
+    lifecycle: async (principal, id) => presentLifecycle(await find(principal, id), clock.now()),
+    makePermanent: (requester, id, { restart_policy }) => changed(requester, id, () => makePermanent(control, requester, id, restart_policy)),
+    makeTemporary: (requester, id, term) => changed(requester, id, () => makeTemporary(control, requester, id, term)),
+    setTtl: (requester, id, term) => changed(requester, id, () => setTtl(control, requester, id, term)),
+    async setIdle(requester, id, idle) {
+      await changed(requester, id, () => setIdle(control, requester, id, idle))
+      return (await find(requester, id)).config.idle ?? null
     },
-    async restart(principal, id) {
-      await find(principal, id)
-      return after(principal, await restart(control, id, caller(principal)))
+    async ping(requester, id, { ttl_seconds }) {
+      const workspace = await changed(requester, id, () => ping(control, requester, id, ttl_seconds))
+      return workspace.expires_at ?? null
+    },
+    resources: async (principal, id) => presentResources(await find(principal, id)),
+    async changeResources(requester, id, change) {
+      if (requester.doneWith === undefined) return changeResources(control, requester, id, change)
+      const { apply, ...amounts } = change
+      return { updated: Object.fromEntries(Object.entries(amounts).filter(([, amount]) => amount !== undefined)), relaunched: apply }
+    },
+    metadata: async (principal, id) => (await find(principal, id)).metadata,
+    async setMetadata(requester, id, given) {
+      await changed(requester, id, () => setMetadata(control, requester, id, given))
+      return (await find(requester, id)).metadata
     },
     async logs(principal, id, { source, tail_lines }) {
       await find(principal, id)
@@ -100,6 +115,11 @@ export function createWorkspaces(control: Control & { readonly tokens: Workspace
       return presentStats(reading)
     },
     quota: (principal) => ledger.quota(store.db, { accountId: principal.accountId, plan: plans.get(principal.plan) }),
+    estimate: async (principal, { cpu, ram_mb, disk_mb }) => {
+      const { cpus, memory_mb, writable_size_mb } = plans.get(principal.plan).limits
+      const request = { cpus: cpu ?? cpus.default, memory_mb: ram_mb ?? memory_mb.default, disk_mb: disk_mb ?? writable_size_mb.default }
+      return estimate(control.prices, request)
+    },
     images: (query) => control.catalogue.list(query),
   }
 }

@@ -1,16 +1,22 @@
-/** Where a workspace comes to rest after its VM: `stopped` or `failed`. */
+/** Where a workspace comes to rest after its VM: `stopped` or `failed`, and what follows from that. */
+import type { Cause } from '@alcove/contract'
 import { fail, messageOf } from '../lib/fail.ts'
 import type { Tx } from '../store/open.ts'
+import type { StoredExit } from '../store/schema.ts'
 import * as slots from '../store/slots.ts'
 import type { WorkspacePatch, WorkspaceRow } from '../store/workspaces.ts'
 import type { Control } from './control.ts'
-import { transition } from './lifecycle.ts'
+import { type Transition, transition } from './lifecycle.ts'
 
 /** Why and by whom a workspace comes to rest. */
 export interface Settlement {
   readonly actor: string
+  readonly cause: Cause
   readonly reason: string
   readonly failure: WorkspaceRow['failure']
+  readonly exit: Omit<StoredExit, 'at'>
+  readonly patch?: Omit<WorkspacePatch, 'status' | 'operation_id'>
+  readonly ends?: Transition['ends']
 }
 
 /** Moves a row whose VM is proved gone to `stopped` and frees what a stopped workspace does not hold. */
@@ -24,19 +30,23 @@ export function settleStopped(control: Pick<Control, 'store' | 'clock'>, row: Wo
 }
 
 /** Moves a row whose VM is proved gone to `stopped`; the address stays. @throws conflict when the row is not as it was */
-export async function moveToStopped(tx: Tx, row: WorkspaceRow, { actor, reason, failure }: Settlement, now: number): Promise<WorkspaceRow> {
-  const patch = { deadline_at: null, booted_config: null, failure }
-  const stopped = await transition(tx, row, { from: ['running', 'stopping'], to: 'stopped', bootId: row.boot_id, actor, reason, patch }, now)
-  return stopped ?? fail('conflict', { message: 'The workspace was changed while it stopped.' })
+export async function moveToStopped(tx: Tx, row: WorkspaceRow, settlement: Settlement, now: number): Promise<WorkspaceRow> {
+  const { actor, cause, reason, failure, exit, ends } = settlement
+  const last_exit = { ...exit, at: now }
+  const patch = { deadline_at: null, booted_config: null, restart_at: null, failure, last_exit, ...settlement.patch }
+  const from = ['running', 'pausing', 'paused', 'resuming', 'stopping'] as const
+  const data = { exit: last_exit }
+  const move: Transition = { from, to: 'stopped', bootId: row.boot_id, actor, cause, reason, patch, data, ...(ends === undefined ? {} : { ends }) }
+  return (await transition(tx, row, move, now)) ?? fail('conflict', { message: 'The workspace was changed while it stopped.' })
 }
 
 /** Moves a row whose boot failed to `failed`. Its address is freed only when nothing of the boot is left that could use it. */
 export async function settleFailed(
   { store, runner, clock, log }: Control,
   row: WorkspaceRow,
-  actor: string,
+  by: { readonly actor: string; readonly cause: Cause },
   failure: NonNullable<WorkspaceRow['failure']>,
-  more: WorkspacePatch = {},
+  more: Omit<WorkspacePatch, 'status' | 'operation_id'> = {},
 ): Promise<void> {
   const slot = (await slots.find(store.db, row.id)) ?? null
   const isGone = await runner.shutdown({ workspaceId: row.id, slot }, 0).then(
@@ -48,8 +58,9 @@ export async function settleFailed(
   )
   await store.transaction(async (tx) => {
     const now = clock.now()
-    const patch = { ...more, failure, deadline_at: null }
-    const move = { from: ['creating', 'starting'], to: 'failed', bootId: row.boot_id, actor, reason: failure.message, patch } as const
+    const last_exit = { cause: 'boot_failed', exitCode: null, signal: null, requestedBy: null, message: failure.message, at: now } as const
+    const patch = { last_exit, ...more, failure, deadline_at: null }
+    const move = { from: ['creating', 'starting'], to: 'failed', bootId: row.boot_id, ...by, reason: failure.message, patch, data: { failure } } as const
     const failed = await transition(tx, row, move, now)
     if (failed && isGone && !holdsAddress(failed)) await slots.release(tx, row.id, now)
   })

@@ -31,6 +31,8 @@ export interface FakeAgent {
   readonly knobs: FakeKnobs
   /** Configuration that was applied, if any. */
   readonly configuration: GuestConfiguration | undefined
+  /** Time it was told last, ms since the epoch. */
+  readonly timeMs: number | undefined
   /** Whether a shutdown was asked for; the socket closes then, as that of a VM that ends. */
   readonly isShutDown: boolean
   close(): Promise<void>
@@ -50,6 +52,7 @@ export async function startFakeAgent({
 }): Promise<FakeAgent> {
   const startedAt = clock.monotonic()
   let configuration: GuestConfiguration | undefined
+  let timeMs: number | undefined
   let isShutDown = false
   const sockets = new Set<Socket>()
   const sessions = new Set<ServerHttp2Session>()
@@ -90,6 +93,9 @@ export async function startFakeAgent({
         configuration ??= given
         return { status: 200, value: info() }
       }
+      case 'POST /agent/v1/time':
+        timeMs = (JSON.parse(body) as { timeMs: number }).timeMs
+        return { status: 200, value: {} }
       case 'POST /agent/v1/shutdown':
         isShutDown = true
         return { status: 200, value: {} }
@@ -140,6 +146,9 @@ export async function startFakeAgent({
     knobs,
     get configuration() {
       return configuration
+    },
+    get timeMs() {
+      return timeMs
     },
     get isShutDown() {
       return isShutDown

@@ -1,9 +1,9 @@
 /** The first schema: accounts, keys, workspaces, slots, events, idempotency keys. */
-import { workspaceStatuses } from '@alcove/contract'
 import { sql } from 'kysely'
 import type { Migration } from '../migrate.ts'
 
-const statuses = workspaceStatuses.map((status) => `'${status}'`).join(', ')
+/** The states of that version. */
+const statuses = `'creating', 'starting', 'running', 'stopping', 'stopped', 'failed', 'deleting'`
 
 /** Spells the tables; `int` holds ms since the epoch, `small` what is summed. */
 function tables({ int, small, serial, end }: { int: string; small: string; serial: string; end: string }): string[] {

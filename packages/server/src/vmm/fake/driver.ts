@@ -28,6 +28,8 @@ export interface FakeDriver extends VmmDriver {
   end(bootId: string, exit: VmExit): void
   /** Makes a VM stop answering. */
   wedge(bootId: string): void
+  /** Sets the run state of a VM, as a host without room would. */
+  setStatus(bootId: string, status: FakeVmState['status']): void
 }
 
 /** What the fake needs. Drivers on the same `stateDir` share their VMs, as daemons on one host do. */
@@ -58,6 +60,7 @@ export function createFakeDriver({ installId, stateDir, step, clock, knobs = {} 
     knobs,
     end: (bootId, exit) => store.change(bootId, { exit }),
     wedge: (bootId) => store.change(bootId, { isWedged: true }),
+    setStatus: (bootId, status) => store.change(bootId, { status }),
 
     fingerprint: async () => ({ accel: 'tcg', reason: 'the fake runs nothing', version: '0.0.0' }),
 
@@ -86,6 +89,16 @@ export function createFakeDriver({ installId, stateDir, step, clock, knobs = {} 
       return handle.hostBootId === hostBootId && findLive(handle) ? createFakeVm(handle, store, step, clock) : undefined
     },
 
+    async exitOf(handle) {
+      if (handle.hostBootId !== undefined && handle.hostBootId !== hostBootId) return hostRebooted
+      return readExit(store.find(handle.bootId)) ?? { ...hostRebooted, cause: 'lost', detail: 'it has not ended' }
+    },
+
+    async findHandle({ workspaceId, bootId }) {
+      const state = store.find(bootId)
+      return state?.exit === null && state.handle.workspaceId === workspaceId && state.handle.installId === installId ? state.handle : undefined
+    },
+
     async reclaim({ bootId, runDir, lockPath }) {
       if (store.isLocked(lockPath)) fail('conflict', { message: 'A virtual machine of this workspace is still running.' })
       await step('vmm.files.remove', async () => {
@@ -108,7 +121,8 @@ export function createFakeDriver({ installId, stateDir, step, clock, knobs = {} 
   }
 }
 
-const killed: VmExit = { cause: 'killed', detail: 'killed on request' }
+const killed: VmExit = { cause: 'killed', detail: 'killed on request', exitCode: null, signal: 'SIGKILL' }
+const hostRebooted: VmExit = { cause: 'host_reboot', detail: 'the host was restarted', exitCode: null, signal: null }
 
 function createFakeVm(handle: VmHandle, store: FakeStore, step: Step, clock: Clock): Vm {
   const released = new AbortController()
@@ -139,6 +153,11 @@ function createFakeVm(handle: VmHandle, store: FakeStore, step: Step, clock: Clo
         await answer()
         store.change(handle.bootId, { status: 'running' })
       }),
+    pause: () =>
+      step('vmm.pause', async () => {
+        await answer()
+        store.change(handle.bootId, { status: 'paused' })
+      }),
     status: async () => (await answer()).status,
     kill: () => step('vmm.kill', async () => store.change(handle.bootId, { exit: killed })),
     async cpuTimeNs() {
@@ -151,5 +170,5 @@ function createFakeVm(handle: VmHandle, store: FakeStore, step: Step, clock: Clo
 
 /** A VM whose file is gone has ended, too. */
 function readExit(state: FakeVmState | undefined): VmExit | null {
-  return state === undefined ? { cause: 'lost', detail: 'its state is gone' } : state.exit
+  return state === undefined ? { cause: 'lost', detail: 'its state is gone', exitCode: null, signal: null } : state.exit
 }

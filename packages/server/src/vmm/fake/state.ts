@@ -7,7 +7,7 @@ import type { VmExit, VmHandle } from '../driver.ts'
 /** A fake VM. */
 export interface FakeVmState {
   readonly handle: VmHandle
-  readonly status: 'prelaunch' | 'running'
+  readonly status: 'prelaunch' | 'running' | 'paused' | 'io-error'
   /** Whether it stopped answering. */
   readonly isWedged: boolean
   /** Set once it ended. */

@@ -3,6 +3,8 @@ import { mkdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import { tcgCacheMib } from './args.ts'
+import { findProcess } from './proc.ts'
+import { signalKill } from './process.ts'
 
 /** What one VM may use. */
 export interface CgroupLimits {
@@ -19,7 +21,7 @@ export interface Cgroups {
   create(workspaceId: string, bootId: string, limits: CgroupLimits): Promise<readonly string[]>
   /** Directories a boot has or would have here. */
   paths(workspaceId: string, bootId: string): Promise<readonly string[]>
-  /** Removes the directories of a dead boot. Idempotent. Rejects while a process is in them. */
+  /** Removes the directories of a dead boot, and ends what was left in them. Idempotent. Rejects when a process does not end. */
   remove(workspaceId: string, bootId: string): Promise<void>
 }
 
@@ -53,6 +55,7 @@ export function createCgroups({ installId, root, clock }: { readonly installId: 
         const directory = leaf(parent, workspaceId, bootId)
         await ensureGroup(directory)
         if (kind === 'v2') for (const above of [path, parent]) await enableControllers(above)
+        for (const [file, value] of together[kind]) await writeSetting(join(parent, file), value)
         for (const [file, value] of settings[kind](limits)) await writeSetting(join(directory, file), value)
         made.push(directory)
       }
@@ -93,6 +96,21 @@ const settings: Record<Hierarchy['kind'], (limits: CgroupLimits) => readonly (re
   ],
 }
 
+/** All VMs together weigh as much as one other group, or one process that is in none: however busy they are, the daemon gets its turn. */
+const together: Record<Hierarchy['kind'], readonly (readonly [string, string])[]> = {
+  memory: [],
+  pids: [],
+  cpu: [['cpu.shares', '1024']],
+  v2: [['cpu.weight', '100']],
+}
+
+/** How many processes of the groups the kernel has ended for want of memory; version 1 and 2 count in files of their own. */
+export async function readOomKills(groups: readonly string[]): Promise<number> {
+  const files = groups.flatMap((group) => ['memory.events', 'memory.oom_control'].map((name) => join(group, name)))
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')))
+  return Math.max(0, ...texts.map((text) => Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0)))
+}
+
 /** A missing file means a controller that this host does not offer; a refused value is an error. */
 async function writeSetting(path: string, value: string): Promise<void> {
   if (await exists(path)) await writeFile(path, value)
@@ -121,9 +139,10 @@ async function ensureGroup(path: string): Promise<void> {
   }
 }
 
-/** The kernel calls a group busy for some ms after its last process ended. */
+/** The kernel calls a group busy for some ms after its last process ended. A process that left the session of its VM is still in its group. */
 async function removeGroup(path: string, clock: Clock): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
+    if (attempt > 5) await killMembers(path)
     try {
       await rmdir(path)
       return
@@ -133,6 +152,15 @@ async function removeGroup(path: string, clock: Clock): Promise<void> {
       if (code !== 'EBUSY' || attempt === 50) throw error
       await clock.sleep(20)
     }
+  }
+}
+
+async function killMembers(path: string): Promise<void> {
+  const readMembers = async () => (await readFile(join(path, 'cgroup.procs'), 'utf8').catch(() => '')).split('\n').filter((pid) => /^[1-9]\d*$/.test(pid))
+  for (const pid of await readMembers()) {
+    const process = await findProcess(Number(pid))
+    // Asked again once its start is known: what has that start is the one that is a member.
+    if (process && (await readMembers()).includes(pid)) await signalKill(process)
   }
 }
 

@@ -1,4 +1,5 @@
 /** The VMM driver over QEMU. QEMU outlives the daemon; everything here can be found again from a handle. */
+import { stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { fail, messageOf } from '../../lib/fail.ts'
@@ -6,14 +7,20 @@ import { once } from '../../lib/once.ts'
 import type { Step } from '../../lib/step.ts'
 import type { VmmDriver } from '../driver.ts'
 import { createCgroups } from './cgroup.ts'
+import { readEvidence } from './evidence.ts'
+import { judgeExit, unseenEnd } from './exit.ts'
 import { removeVmFiles } from './files.ts'
+import { createHandle } from './handle.ts'
 import { launchVm } from './launch.ts'
 import { failLocked, isLocked } from './lock.ts'
 import { type KvmProbe, probe } from './probe.ts'
-import { readHostBootId } from './proc.ts'
+import { findUid, readHostBootId } from './proc.ts'
 import { findVmm, listVmms } from './process.ts'
 import { readTscKhz } from './tsc.ts'
 import { createVm, endVmm } from './vm.ts'
+
+/** Time in which the launcher of a VMM that ended has written how, ms. */
+const noteMs = 2000
 
 /** What the driver needs. */
 export interface QemuDriverOptions {
@@ -49,10 +56,37 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
       if (!process) return undefined
       const { vm, monitor } = createVm({ handle, session: process.session, step, clock, log })
       const where = { workspaceId: handle.workspaceId, bootId: handle.bootId }
-      // A wedged VM is taken up all the same: it can be killed, and its `status` tells.
-      await monitor.connect().catch((error) => log.warn({ err: error, ...where }, 'the adopted VM does not answer'))
-      if (!(await isLocked(handle.lockPath))) log.error(where, 'the adopted VM does not hold its lock')
+      // Not waited for: a wedged VM is taken up as fast as the others. It can be killed, and its `status` tells.
+      monitor.connect().catch((error) => log.warn({ err: error, ...where }, 'the adopted VM does not answer'))
+      void isLocked(handle.lockPath).then(
+        (isHeld) => isHeld || log.error(where, 'the adopted VM does not hold its lock'),
+        (error) => log.warn({ err: error, ...where }, 'could not ask for the lock of the adopted VM'),
+      )
       return vm
+    },
+
+    async exitOf({ workspaceId, bootId, runDir, lockPath, cgroups: recorded, hostBootId }) {
+      if (hostBootId !== undefined && hostBootId !== (await readHostBootId())) {
+        return { cause: 'host_reboot', detail: 'the host was restarted', ...unseenEnd }
+      }
+      const groups = new Set([...recorded, ...(await cgroups.paths(workspaceId, bootId))])
+      const giveUpAt = clock.monotonic() + noteMs
+      for (let isWritten = false; ; ) {
+        const { end, ...left } = await readEvidence(runDir, [...groups])
+        if (end || isWritten) return judgeExit({ wasKilled: false, end: end ?? unseenEnd, ...left })
+        // The launcher holds the lock until it has written its note; what was written meanwhile is read once more.
+        isWritten = clock.monotonic() > giveUpAt || !(await isLocked(lockPath))
+        if (!isWritten) await clock.sleep(50)
+      }
+    },
+
+    async findHandle({ workspaceId, bootId, runDir, lockPath }) {
+      const process = (await listVmms(installId)).find((vmm) => vmm.workspaceId === workspaceId && vmm.bootId === bootId)
+      const uid = process && (await findUid(process.pid))
+      if (!process || uid === undefined) return undefined
+      const joined: string[] = []
+      for (const group of await cgroups.paths(workspaceId, bootId)) if (await isDirectory(group)) joined.push(group)
+      return createHandle({ installId, workspaceId, bootId, uid, runDir, lockPath }, joined, process)
     },
 
     async reclaim({ workspaceId, bootId, runDir, lockPath, cgroups: recorded }) {
@@ -78,4 +112,8 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
       })
     },
   }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { judgeSilentEnd, parseShutdown } from './exit.ts'
+import { type Evidence, judgeExit, parseShellCode, parseShutdown, unseenEnd } from './exit.ts'
 
 test('the reason QEMU gives decides the cause', () => {
   const causes = {
@@ -9,7 +9,7 @@ test('the reason QEMU gives decides the cause', () => {
     'guest-panic': 'reset',
     'host-qmp-quit': 'quit',
     'host-signal': 'killed',
-    'host-error': 'lost',
+    'host-error': 'crashed',
   }
   for (const [reason, cause] of Object.entries(causes)) assert.equal(parseShutdown({ guest: true, reason }).cause, cause, reason)
   for (const data of [{}, { reason: 7 }, { reason: 'toString' }, { reason: 'x'.repeat(9999) }]) {
@@ -19,14 +19,44 @@ test('the reason QEMU gives decides the cause', () => {
   }
 })
 
+test('the code of a shell is read as exit code or signal', () => {
+  assert.deepEqual(parseShellCode(0), { exitCode: 0, signal: null })
+  assert.deepEqual(parseShellCode(1), { exitCode: 1, signal: null })
+  assert.deepEqual(parseShellCode(128 + 9), { exitCode: null, signal: 'SIGKILL' })
+  assert.deepEqual(parseShellCode(128 + 11), { exitCode: null, signal: 'SIGSEGV' })
+  assert.deepEqual(parseShellCode(255), { exitCode: 255, signal: null })
+})
+
+const judge = (evidence: Partial<Evidence>) => judgeExit({ wasKilled: false, end: unseenEnd, oomKills: 0, stderr: '', ...evidence })
+const signalled = (signal: string) => ({ exitCode: null, signal })
+
 test('a silent end is judged by what remains', () => {
-  const end = { exitCode: null, signal: 'SIGKILL' as const }
-  assert.equal(judgeSilentEnd({ wasKilled: true, end, stderr: '' }).cause, 'killed')
-  assert.deepEqual(judgeSilentEnd({ wasKilled: false, end, stderr: '' }), { cause: 'killed', detail: 'killed by SIGKILL' })
-  assert.deepEqual(judgeSilentEnd({ wasKilled: false, end: { exitCode: 1, signal: null }, stderr: 'no memory' }), {
-    cause: 'lost',
-    detail: 'exit code 1: no memory',
+  const expected: [Partial<Evidence>, string, string][] = [
+    [{ wasKilled: true, end: signalled('SIGKILL') }, 'killed', 'killed on request'],
+    [{ end: signalled('SIGKILL') }, 'killed', 'killed by SIGKILL'],
+    [{ end: signalled('SIGSEGV') }, 'crashed', 'killed by SIGSEGV'],
+    [{ end: signalled('SIGABRT'), oomKills: 1 }, 'crashed', 'killed by SIGABRT'],
+    [{ end: signalled('SIGKILL'), oomKills: 1 }, 'oom', 'out of memory'],
+    [{ oomKills: 1 }, 'oom', 'out of memory'],
+    [{ end: signalled('SIGKILL'), oomKills: 1, wasKilled: true }, 'killed', 'killed on request'],
+    [{ end: { exitCode: 1, signal: null }, stderr: 'no memory' }, 'crashed', 'exit code 1: no memory'],
+    [{ end: { exitCode: 0, signal: null } }, 'reset', 'exit code 0'],
+    [{ end: { exitCode: 0, signal: null }, stderr: 'qemu: terminating on signal 15 from pid 7' }, 'killed', 'killed by SIGTERM'],
+    [{}, 'lost', 'nobody saw its end'],
+  ]
+  for (const [evidence, cause, detail] of expected) {
+    const exit = judge(evidence)
+    assert.deepEqual([exit.cause, exit.detail], [cause, detail], JSON.stringify(evidence))
+    if (evidence.end?.signal) assert.equal(exit.signal, evidence.end.signal)
+  }
+})
+
+test('what QEMU announced counts, with the signal it names', () => {
+  const stderr = 'qemu-system-x86_64: terminating on signal 15 from pid 1 (test)'
+  const end = { exitCode: 0, signal: null }
+  assert.deepEqual(judge({ announced: { cause: 'killed', detail: 'host-signal' }, end, stderr }), {
+    ...{ cause: 'killed', detail: 'host-signal', exitCode: 0, signal: 'SIGTERM' },
   })
-  assert.equal(judgeSilentEnd({ wasKilled: false, end: { exitCode: 137, signal: null }, stderr: '' }).detail, 'killed by SIGKILL')
-  assert.equal(judgeSilentEnd({ wasKilled: false, end: undefined, stderr: '' }).cause, 'lost')
+  assert.equal(judge({ announced: { cause: 'reset', detail: 'guest-reset' }, end }).cause, 'reset')
+  assert.equal(judge({ announced: { cause: 'lost', detail: 'unknown' }, end: signalled('SIGSEGV') }).cause, 'crashed')
 })

@@ -22,6 +22,8 @@ export function vmPaths(runDir: string) {
     monitors: vmFiles.monitorSockets.map((name) => join(vmDir, name)),
     agentSocket: join(vmDir, vmFiles.agentSocket),
     stderr: join(runDir, 'stderr'),
+    /** How QEMU ended, written by the launcher. */
+    exit: join(runDir, 'exit'),
   }
 }
 
@@ -38,9 +40,9 @@ export async function createVmDirectory(runDir: string, lockPath: string, uid: n
 
 /** Removes what a boot left in its run directory. Idempotent; never follows a link. */
 export async function removeVmFiles(runDir: string): Promise<void> {
-  const { vmDir, stderr } = vmPaths(runDir)
+  const { vmDir, stderr, exit } = vmPaths(runDir)
   await rm(vmDir, { recursive: true, force: true })
-  await rm(stderr, { force: true })
+  for (const path of [stderr, exit]) await rm(path, { force: true })
 }
 
 /** The end of a text file, at most `maxBytes`; empty when there is none. */

@@ -5,14 +5,15 @@ import type { Clock } from '../../lib/clock.ts'
 import { fail, messageOf } from '../../lib/fail.ts'
 import type { Step } from '../../lib/step.ts'
 import { UndoStack } from '../../lib/undo.ts'
-import type { LaunchSpec, Vm, VmHandle } from '../driver.ts'
+import type { LaunchSpec, Vm } from '../driver.ts'
 import { type Accelerator, renderArgs } from './args.ts'
 import { type Cgroups, limitsOf } from './cgroup.ts'
 import { createVmDirectory, launcherPath, logFileBytes, readTail, removeVmFiles, stderrBytes, vmPaths } from './files.ts'
+import { createHandle } from './handle.ts'
 import { failLocked, lockedExitCode, renderLocked } from './lock.ts'
-import { readHostBootId } from './proc.ts'
 import { findVmmOfSession, killLaunched, type Launcher, type LauncherEnd, spawnLauncher } from './process.ts'
-import { createVm, waitSessionGone } from './vm.ts'
+import { endSession } from './session.ts'
+import { createVm } from './vm.ts'
 
 /** Time for a QEMU to answer on its monitor, ms. Takes 60 to 150 ms on an idle host. */
 const launchTimeoutMs = 20_000
@@ -67,7 +68,7 @@ async function connect(deps: LaunchDependencies, spec: LaunchSpec, cgroups: read
   const until = AbortSignal.any([signal, over.signal, clock.deadline(launchTimeoutMs)])
   try {
     const process = await poll(clock, until, () => findVmmOfSession(launcher.pid, { ...spec, installId }))
-    const handle = await createHandle(installId, spec, cgroups, process)
+    const handle = await createHandle({ ...spec, installId }, cgroups, process)
     const { vm, monitor } = createVm({ handle, session: launcher.pid, step, clock, log, ended: launcher.ended })
     try {
       await step('vmm.monitor.connect', () =>
@@ -87,7 +88,7 @@ async function connect(deps: LaunchDependencies, spec: LaunchSpec, cgroups: read
     signal.throwIfAborted()
     if (!until.aborted) throw error
     // What QEMU said comes through its log writer: complete only when that has ended too.
-    if (over.signal.aborted) await waitSessionGone(launcher.pid, clock)
+    if (over.signal.aborted) await endSession({ session: launcher.pid, ...launcher }, clock)
     return refuse(over.signal.aborted ? over.signal.reason : undefined, await readTail(vmPaths(spec.runDir).stderr))
   }
 }
@@ -97,18 +98,6 @@ function refuse(end: LauncherEnd | undefined, stderr: string): never {
   if (end?.exitCode === lockedExitCode) failLocked()
   const how = end === undefined ? `no answer in ${launchTimeoutMs} ms` : `ended with ${end.signal ?? `exit code ${end.exitCode}`}`
   fail('VM_UNAVAILABLE', { message: 'The virtual machine could not be started on this host.', cause: new Error(`QEMU ${how}: ${stderr || 'it said nothing'}`) })
-}
-
-async function createHandle(
-  installId: string,
-  spec: LaunchSpec,
-  cgroups: readonly string[],
-  { pid, startTicks }: { readonly pid: number; readonly startTicks: number },
-): Promise<VmHandle> {
-  const { workspaceId, bootId, uid, runDir, lockPath } = spec
-  const hostBootId = await readHostBootId()
-  const { agentSocket } = vmPaths(runDir)
-  return { version: 1, installId, workspaceId, bootId, hostBootId, pid, startTicks, uid, runDir, agentSocket, lockPath, cgroups }
 }
 
 /** Asks until there is an answer; rejects with the signal's reason. */
@@ -147,6 +136,7 @@ function launcherEnvironment(spec: LaunchSpec, accel: 'kvm' | 'tcg'): Readonly<R
     VM_DIR: vmPaths(spec.runDir).vmDir,
     LOG_DIR: spec.logDir,
     STDERR_FILE: vmPaths(spec.runDir).stderr,
+    EXIT_FILE: vmPaths(spec.runDir).exit,
     KERNEL: spec.kernelPath,
     INITRD: spec.initrdPath,
     IMAGE: spec.imagePath,

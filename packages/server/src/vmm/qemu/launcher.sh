@@ -4,23 +4,35 @@
 #
 #   flock -n -F LOCK sh launcher.sh host [CGROUP...] -- QEMU ARG...
 #
-# Environment: VM_UID VM_DIR LOG_DIR STDERR_FILE KERNEL INITRD IMAGE DISK ACCEL LOG_BYTES STDERR_BYTES NPROC
+# Environment: VM_UID VM_DIR LOG_DIR STDERR_FILE EXIT_FILE KERNEL INITRD IMAGE DISK ACCEL LOG_BYTES STDERR_BYTES NPROC
 set -eu
 self=$0
 phase=$1
 shift
 
 # Copies standard input to $1, keeping at most two files of LOG_BYTES bytes: the last ones. Ends when the last writer is gone.
+# While the host has no room, what comes is dropped, and the log says so afterwards.
 # stdbuf: a line is in the file as soon as it is read, not when a buffer is full.
 keep_log() {
+  lost=0
   while :; do
+    [ "$lost" -eq 0 ] || { echo "[$lost bytes or more were lost: the host had no room]" 2>/dev/null >>"$1" && lost=0; } || :
     size=$(stat -c %s "$1" 2>/dev/null || echo 0)
     if [ "$size" -ge "$LOG_BYTES" ]; then
       mv -f "$1" "$1.1"
       size=0
     fi
-    stdbuf -o0 head -c "$((LOG_BYTES - size))" >>"$1" || exit 0
-    [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -ge "$LOG_BYTES" ] || exit 0
+    want=$((LOG_BYTES - size))
+    # What was lost is to be told soon after there is room again.
+    [ "$lost" -eq 0 ] || [ "$want" -le 4096 ] || want=4096
+    if stdbuf -o0 head -c "$want" >>"$1"; then
+      [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -ge "$((size + want))" ] || exit 0
+    else
+      # One read: whatever is there. Nothing at all is the end.
+      piece=$(dd bs=65536 count=1 2>/dev/null | wc -c)
+      [ "$piece" -gt 0 ] || exit 0
+      lost=$((lost + piece))
+    fi
   done
 }
 
@@ -43,19 +55,31 @@ host)
   exec 2<>stderr.fifo >&2
   # The writers: root without any capability, for their files are out of reach of the VM's user, and without the lock. Each
   # opens its end of the FIFO before it drops the writing end it inherited. The first bytes of stderr matter, of a log the last.
+  # A polite signal to the whole session leaves them to write down what QEMU says of it.
+  trap '' HUP INT TERM
   drop='setpriv --bounding-set=-all --inh-caps=-all --no-new-privs'
   $drop stdbuf -o0 head -c "$STDERR_BYTES" <stderr.fifo >>"$STDERR_FILE" 2>/dev/null 3>&- 8>&- 9>&- &
   $drop sh "$self" keep "$LOG_DIR/console.log" <console.fifo >/dev/null 2>&1 3>&- 8>&- 9>&- &
   $drop sh "$self" keep "$LOG_DIR/cmd.log" <cmd.fifo >/dev/null 2>&1 3>&- 8>&- 9>&- &
+  trap - HUP INT TERM
   exec 4<"$KERNEL" 5<"$INITRD" 6<"$IMAGE" 7<>"$DISK"
   exec unshare --mount --net --pid --ipc --uts sh "$self" parent "$@"
   ;;
 parent)
   # The first child is process 1 of the new namespace: all in it end with it. This shell stays to reap it and to say how it ended,
   # 128 and the number of the signal if by one; unshare --fork fails to tell (util-linux 2.38).
+  # A polite signal to the whole session must not take the witness away: it only wakes the wait.
+  trap : HUP INT TERM
   sh "$self" inside "$@" &
   code=0
   wait $! || code=$?
+  while kill -0 $! 2>/dev/null; do
+    code=0
+    wait $! || code=$?
+  done
+  # For a daemon that was not there, in a directory where only root writes. Nothing can be forked once process 1 is gone, so no rename:
+  # one write, and without its newline it does not count.
+  echo "$code" >"$EXIT_FILE" || :
   exit "$code"
   ;;
 keep)

@@ -51,6 +51,13 @@ export async function readCommandLine(pid: number): Promise<readonly string[]> {
   return text ? text.replace(/\0$/, '').split('\0') : []
 }
 
+/** Real user id of a process; `undefined` when it is gone. */
+export async function findUid(pid: number): Promise<number | undefined> {
+  const text = await readOrGone(`/proc/${pid}/status`)
+  const uid = /^Uid:\s+(\d+)/m.exec(text ?? '')?.[1]
+  return uid === undefined ? undefined : Number(uid)
+}
+
 /** Pids of all processes of the host. */
 export async function listPids(): Promise<readonly number[]> {
   return (await readdir('/proc')).filter((name) => /^[1-9][0-9]*$/.test(name)).map(Number)

@@ -3,20 +3,21 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { fail } from '../../lib/fail.ts'
 import type { Step } from '../../lib/step.ts'
+import { within } from '../../lib/within.ts'
 import type { Vm, VmExit, VmHandle } from '../driver.ts'
-import { judgeSilentEnd, parseShutdown } from './exit.ts'
-import { readTail, vmPaths } from './files.ts'
+import { readEvidence } from './evidence.ts'
+import { judgeExit, parseShellCode, parseShutdown, unseenEnd } from './exit.ts'
+import { vmPaths } from './files.ts'
 import { createMonitor, type Monitor } from './monitor.ts'
-import { findProcess, type LiveProcess, listSession, nsPerTick } from './proc.ts'
+import { findProcess, type LiveProcess, nsPerTick } from './proc.ts'
 import { findVmm, type LauncherEnd, signalKill } from './process.ts'
-import { cont, queryStatus } from './qmp/commands.ts'
+import { cont, queryStatus, stop } from './qmp/commands.ts'
+import { endSession } from './session.ts'
 
 /** Pause between two looks at the process, ms; well below the 2 s in which a death must be seen. */
 const watchMs = 500
 /** The same once the monitor's connection broke, which is how a death is seen at once, ms. */
 const suspectMs = 20
-/** Time for a killed VM to be gone with all its processes, ms. Longer means uninterruptible I/O. */
-const goneMs = 15_000
 
 /** What a VM object needs. */
 export interface VmDependencies {
@@ -38,10 +39,11 @@ export interface ManagedVm {
 
 /** Watches over a running QEMU until it is gone or released. */
 export function createVm({ handle, session, step, clock, log, ended }: VmDependencies): ManagedVm {
+  const vmm = { session, pid: handle.pid, startTicks: handle.startTicks }
   const released = new AbortController()
   const exit = Promise.withResolvers<VmExit>()
   let suspicion = new AbortController()
-  let announced: VmExit | undefined
+  let announced: Pick<VmExit, 'cause' | 'detail'> | undefined
   let wasKilled = false
   const monitor = createMonitor(vmPaths(handle.runDir).monitors, clock, {
     onEvent(name, data) {
@@ -65,28 +67,37 @@ export function createVm({ handle, session, step, clock, log, ended }: VmDepende
       await pause.catch(() => {})
       if (released.signal.aborted) return
     }
-    await waitSessionGone(session, clock)
+    await endSession(vmm, clock)
     monitor.close()
-    // A child's end is told by the event loop a moment after /proc shows it.
-    const end = ended && (await Promise.race([ended, clock.sleep(1000).then(() => undefined)]))
-    exit.resolve(announced ?? judgeSilentEnd({ wasKilled, end, stderr: await readTail(vmPaths(handle.runDir).stderr) }))
+    exit.resolve(await judge())
+  }
+  const judge = async (): Promise<VmExit> => {
+    const { end, ...left } = await readEvidence(handle.runDir, handle.cgroups)
+    return judgeExit({ announced, wasKilled, end: end ?? (await endOfChild()) ?? unseenEnd, ...left })
+  }
+  // Where the host had no room for the launcher's note. A child's end is told by the event loop a moment after /proc shows it. A signal
+  // that ended the launcher itself says nothing of QEMU.
+  const endOfChild = async () => {
+    const told = ended && (await within(clock, ended, 1000))
+    return told?.exitCode == null ? undefined : parseShellCode(told.exitCode)
   }
   watch().catch((error) => {
     log.error({ err: error, workspaceId: handle.workspaceId, bootId: handle.bootId }, 'watching the VM failed')
-    exit.resolve({ cause: 'lost', detail: 'the watch on it failed' })
+    exit.resolve({ cause: 'lost', detail: 'the watch on it failed', ...unseenEnd })
   })
 
   const vm: Vm = {
     handle,
     exited: exit.promise,
     resume: () => step('vmm.resume', () => monitor.use(cont)),
+    pause: () => step('vmm.pause', () => monitor.use(stop)),
     status: () => monitor.use(queryStatus),
     async kill() {
       await step('vmm.kill', async () => {
         const process = await findVmm(handle)
         if (process) wasKilled = true
         if (process) await endVmm(process, clock)
-        else if (!(await waitSessionGone(session, clock))) hangs()
+        else if (!(await endSession(vmm, clock))) hangs()
       })
       suspicion.abort()
     },
@@ -106,17 +117,7 @@ export function createVm({ handle, session, step, clock, log, ended }: VmDepende
 /** Kills a VMM that was just proved to be the right one, and waits until all that belongs to it is gone. @throws STOP_FAILED */
 export async function endVmm(process: LiveProcess, clock: Clock): Promise<void> {
   await signalKill(process)
-  if (!(await waitSessionGone(process.session, clock))) hangs()
+  if (!(await endSession(process, clock))) hangs()
 }
 
 const hangs = (): never => fail('STOP_FAILED', { message: 'The virtual machine does not end: it hangs in the kernel of the host.' })
-
-/** Waits until no process of the session lives: QEMU, launcher and log writers. Whether that came true in time. */
-export async function waitSessionGone(session: number, clock: Clock): Promise<boolean> {
-  const giveUpAt = clock.monotonic() + goneMs
-  for (let pauseMs = 2; ; pauseMs = Math.min(2 * pauseMs, 100)) {
-    if ((await listSession(session)).length === 0) return true
-    if (clock.monotonic() > giveUpAt) return false
-    await clock.sleep(pauseMs)
-  }
-}
