@@ -26,6 +26,16 @@ export function readRows(database: string): Row[] {
   }
 }
 
+/** Addresses that were ever given away. */
+export function countSlots(database: string): number {
+  const db = new Sqlite(database, { readonly: true })
+  try {
+    return (db.prepare('select count(*) as n from slots').get() as { n: number }).n
+  } finally {
+    db.close()
+  }
+}
+
 /** Whether something is under way in a status. */
 export function isMoving(status: string): boolean {
   return (movingStatuses as readonly string[]).includes(status)

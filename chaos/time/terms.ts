@@ -25,8 +25,7 @@ export const leaves: Readonly<Record<Action, string | null>> = { pause: 'paused'
 /** Gives a running workspace a time to live. */
 export async function setTerm(api: Api, id: string, seconds: number, action: Exclude<Action, 'remove'>): Promise<Term> {
   const askedAt = systemClock.now()
-  const ttl_action = action === 'pause' ? 'suspend' : 'stop'
-  const answer = await api.send('PUT', `/workspace/${id}/lifecycle/ttl`, { body: { ttl: `${seconds}s`, ttl_action } })
+  const answer = await api.send('PUT', `/workspace/${id}/lifecycle/ttl`, { body: { ttl: `${seconds}s`, ttl_action: action } })
   if (answer.kind !== 'answered' || answer.status !== 200) throw new Error(`no time to live for ${id}: ${JSON.stringify(answer).slice(0, 300)}`)
   return { id, action, earliest: askedAt + seconds * 1000, latest: systemClock.now() + seconds * 1000 }
 }
@@ -34,7 +33,7 @@ export async function setTerm(api: Api, id: string, seconds: number, action: Exc
 /** Makes a workspace with a time to live at the end of which it is removed. */
 export async function createWithTerm(api: Api, seconds: number, action: Action): Promise<Term> {
   const askedAt = systemClock.now()
-  const config = { ...smallest.config, ttl: `${seconds}s`, ttl_action: action === 'pause' ? 'suspend' : action }
+  const config = { ...smallest.config, ttl: `${seconds}s`, ttl_action: action }
   const answer = await api.send('POST', '/workspace', { body: { ...smallest, config }, key: randomUUID() })
   const id = answer.kind === 'answered' ? answer.body.workspace?.id : undefined
   if (id === undefined) throw new Error(`no workspace with a time to live: ${JSON.stringify(answer).slice(0, 300)}`)

@@ -154,7 +154,7 @@ test('an fsync that fails ends the daemon; the next one finds what is really the
   }
 })
 
-test('a console that floods a full disk keeps its bounds, and the API stays up', async (t) => {
+test('on a full disk the API still lists, a stop is answered in words, and room alone brings rest', async (t) => {
   const { world, api, disk, id, pid } = await place(t)
   const filler = createFiller(disk.path)
   await filler.leave('blocks', 0)

@@ -9,14 +9,24 @@ import { createWorld } from '../support/control.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { asRequester } from '../support/requests.ts'
 import { act, closeGate, openGates } from '../support/states.ts'
+import { WatchedMailboxes } from '../support/watched-mailboxes.ts'
 
 const busybox = { image: 'busybox', config: {} }
 
 async function setUp(t: TestContext, config = {}) {
   const clock = new ManualClock()
   const world = await createWorld(t, {}, clock)
-  const plane = await world.plane()
+  const mailboxes = new WatchedMailboxes()
+  const plane = await world.plane({}, undefined, () => ({ mailboxes }))
   const principal = await world.principal()
+  /** Does a verb, and resolves when it has its turn or waits for one. */
+  const begin = async (id: string, verb: Parameters<typeof act>[3], operationId: string) => {
+    mailboxes.asked = Promise.withResolvers()
+    const outcome = act(plane, principal, id, verb, operationId)
+    outcome.catch(() => {})
+    await mailboxes.asked.promise
+    return { outcome }
+  }
   const make = () => plane.workspaces.create(principal, { ...busybox, config })
   const row = async (id: string) => rows.findAny(world.store.db, id)
   const operation = (id: string) => operations.find(world.store.db, id)
@@ -24,7 +34,7 @@ async function setUp(t: TestContext, config = {}) {
     await plane.reconciler.pass()
     await plane.control.mailboxes.idle()
   }
-  return { clock, world, plane, ...plane, principal, make, row, operation, pass }
+  return { clock, world, plane, ...plane, principal, begin, make, row, operation, pass }
 }
 
 test('a pause stops the VM and a resume lets the same boot go on', async (t) => {
@@ -72,17 +82,16 @@ test('a pass puts a VM right that stands still or runs against its row', async (
 })
 
 test('a stop during the way down of a restart ends stopped without another boot, and the restart is told', async (t) => {
-  const { world, plane, principal, make, operation, row } = await setUp(t)
+  const { world, plane, principal, begin, make, operation, row } = await setUp(t)
   const { id } = await make()
   const gate = closeGate(world)
   const [restartId, stopId] = [newId('op'), newId('op')]
   const restart = assert.rejects(act(plane, principal, id, 'restart', restartId), { code: 'conflict' })
   await gate.reached
-  const stop = act(plane, principal, id, 'stop', stopId)
-  await plane.service.get(principal, id)
+  const stop = await begin(id, 'stop', stopId)
   openGates(world)
   gate.open()
-  await Promise.all([restart, stop])
+  await Promise.all([restart, stop.outcome])
   assert.equal(world.host.boots.length, 1, 'nothing is booted on the way')
   assert.deepEqual([(await operation(restartId))?.status, (await operation(stopId))?.status], ['cancelled', 'succeeded'])
   const stopped = await row(id)
@@ -90,7 +99,7 @@ test('a stop during the way down of a restart ends stopped without another boot,
 })
 
 test('a first boot that failed is done again by a retry, which a stop waits for and does not boot again', async (t) => {
-  const { clock, world, plane, workspaces, principal, control, operation } = await setUp(t)
+  const { clock, world, plane, workspaces, principal, control, begin, operation } = await setUp(t)
   const begun = Promise.withResolvers<string>()
   const boot = Promise.withResolvers<void>()
   world.host.knobs.onBoot = ({ workspaceId }) => {
@@ -110,10 +119,10 @@ test('a first boot that failed is done again by a retry, which a stop waits for 
   const retry = act(plane, principal, id, 'retry', retryId)
   await gate.reached
   assert.equal((await workspaces.get(principal, id)).status, 'creating')
-  const stop = act(plane, principal, id, 'stop', stopId)
+  const stop = await begin(id, 'stop', stopId)
   openGates(world)
   gate.open()
-  await Promise.all([retry, stop])
+  await Promise.all([retry, stop.outcome])
   assert.equal(world.host.boots.length, 1)
   assert.deepEqual([(await operation(retryId))?.status, (await operation(stopId))?.status], ['succeeded', 'succeeded'])
   assert.equal((await workspaces.get(principal, id)).status, 'stopped')

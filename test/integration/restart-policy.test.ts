@@ -5,6 +5,7 @@ import { AlcoveError } from '../../packages/server/src/lib/fail.ts'
 import type { VmEnd, VmEndCause } from '../../packages/server/src/runner/runner.ts'
 import * as events from '../../packages/server/src/store/events.ts'
 import * as rows from '../../packages/server/src/store/workspaces.ts'
+import { handleExit } from '../../packages/server/src/workspace/exited.ts'
 import { createWorld, type Plane } from '../support/control.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
@@ -183,6 +184,15 @@ test('a restart that cannot begin is put off, not tried at every look', async (t
   assert.deepEqual([told.length, (await restarts(id)).restart_count], [1, 0])
   await after(3_600_000, await world.plane())
   assert.equal((await row(id))?.status, 'running')
+})
+
+test('the end of an earlier boot does nothing to a later one', async (t) => {
+  const { world, workspaces, principal, control, make, row } = await setUp(t)
+  const { id } = await make()
+  const earlier = (await row(id))?.boot_id ?? assert.fail()
+  await workspaces.restart(principal, id)
+  await handleExit(control, { workspaceId: id, bootId: earlier }, endOf('vmm_killed'))
+  assert.deepEqual([(await row(id))?.status, world.host.machines.has(id)], ['running', true])
 })
 
 test('a VM with remove_on_exit is removed when it ends by itself, whatever its policy', async (t) => {

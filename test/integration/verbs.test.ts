@@ -6,11 +6,11 @@ import { newId } from '../../packages/server/src/lib/ids.ts'
 import * as operations from '../../packages/server/src/store/operations.ts'
 import * as rows from '../../packages/server/src/store/workspaces.ts'
 import type { Principal } from '../../packages/server/src/tenancy/principal.ts'
-import { Mailboxes } from '../../packages/server/src/workspace/mailbox.ts'
 import { createWorld, type Plane, type World } from '../support/control.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import type { HostCall } from '../support/memory-runner.ts'
 import { act, bring, type Held } from '../support/states.ts'
+import { WatchedMailboxes } from '../support/watched-mailboxes.ts'
 
 /** Where a move ends that nobody gives up. */
 const restOf: Partial<Record<WorkspaceStatus, WorkspaceStatus>> = {
@@ -34,18 +34,6 @@ interface Cell {
   readonly held: Held
   readonly verb: Verb
   readonly status: WorkspaceStatus
-}
-
-/** Tells when a turn is asked for. */
-class WatchedMailboxes extends Mailboxes {
-  asked = Promise.withResolvers<void>()
-  override run: Mailboxes['run'] = (...args) => {
-    try {
-      return super.run(...args)
-    } finally {
-      this.asked.resolve()
-    }
-  }
 }
 
 for (const status of workspaceStatuses) {

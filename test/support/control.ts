@@ -104,7 +104,8 @@ export async function createWorld(
         mailboxes: new Mailboxes(),
         observeBoot: () => {},
         clock,
-        random: () => 0.5,
+        // No round number: what is stored of it must be one all the same.
+        random: () => 0.5001,
         log,
         ...('uptimeMs' in clock ? { bootClock: clock as Clock & BootClock } : {}),
       }

@@ -6,6 +6,7 @@ import { ensureDataDir, refuseLostData } from './config.ts'
 import { ensureCredentialsFile } from './credentials-file.ts'
 import { takeDaemonLock } from './daemon-lock.ts'
 import type { Clock } from './lib/clock.ts'
+import { keepCompiled } from './lib/compile-cache.ts'
 import { endOnUncaught } from './lib/end-process.ts'
 import { messageOf } from './lib/fail.ts'
 import { sweepCutOff } from './lib/files.ts'
@@ -35,6 +36,7 @@ export async function serve(config: Config, clock: Clock, log: Logger): Promise<
   const credentials = await ensureCredentialsFile({ dataDir: config.dataDir, url, defaultPlan: config.defaultPlan, store, clock })
   log.info({ version, install: server.host.installId, listen: addresses, dataDir: config.dataDir, credentials }, 'serving')
   giveSigns(clock)
+  keepCompiled()
   if (config.testFaults) installTestFaults()
   const stopPasses = operate(server, config.dataDir, clock, log)
 

@@ -4,8 +4,8 @@ import type { Logger } from '../lib/log.ts'
 import * as audit from '../store/audit.ts'
 import type { Store } from '../store/open.ts'
 
-/** Denials of unknown callers that are recorded in a minute: a flood of them must not fill the disk. */
-const anonymousPerMinute = 120
+/** Denials that are recorded in a minute, of all unknown callers together and of one account: a flood of them must not fill the disk. */
+const perMinute = { anonymous: 120, account: 600 } as const
 
 /** A request that was refused. */
 export interface Denial {
@@ -28,22 +28,24 @@ export interface Denials {
 /** Makes the record. */
 export function createDenials({ store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Logger }): Denials {
   let minute = 0
-  let anonymous = 0
+  const counts = new Map<string | null, number>()
 
-  function isTooMany(): boolean {
+  function isTooMany(accountId: string | null): boolean {
     const now = Math.floor(clock.monotonic() / 60_000)
     if (now !== minute) {
-      if (anonymous > anonymousPerMinute) log.warn({ unrecorded: anonymous - anonymousPerMinute }, 'denials of unknown callers were not all recorded')
       minute = now
-      anonymous = 0
+      counts.clear()
     }
-    anonymous++
-    return anonymous > anonymousPerMinute
+    const count = (counts.get(accountId) ?? 0) + 1
+    counts.set(accountId, count)
+    const most = accountId === null ? perMinute.anonymous : perMinute.account
+    if (count === most + 1) log.warn({ accountId, most }, 'too many denials; those until the end of the minute are not recorded')
+    return count > most
   }
 
   return {
     async record({ accountId, actor, action, target, code, requestId }) {
-      if (accountId === null && isTooMany()) return
+      if (isTooMany(accountId)) return
       const entry = {
         at: clock.now(),
         account_id: accountId,

@@ -41,7 +41,7 @@ export function sequelOf(row: Policied, ended: Ended): Sequel {
   if (row.desired !== 'running') return { kind: 'rest', restartCount, gaveUp: false }
   if (ended.byHostReboot) {
     // No attempt is used up: the VM did nothing wrong.
-    if (comesBack(row)) return { kind: 'restart', restartCount, at: ended.now + ended.random * firstDelayMs }
+    if (comesBack(row)) return { kind: 'restart', restartCount, at: ended.now + Math.round(ended.random * firstDelayMs) }
     return { kind: 'rest', restartCount, gaveUp: false }
   }
   return again(row, restartCount, ended)
