@@ -6,6 +6,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { movingStatuses } from '../packages/contract/src/states.ts'
+import { lastSlot } from '../packages/server/src/store/slots.ts'
 import { qemuProcesses, workspaceTraces } from '../test/support/daemon-traces.ts'
 import type { World } from './world.ts'
 
@@ -26,11 +27,34 @@ export function readRows(database: string): Row[] {
   }
 }
 
-/** Addresses that were ever given away. */
-export function countSlots(database: string): number {
+/** Workspaces whose deadline is over at `now`, ms since the epoch. */
+export function pastDeadline(database: string, now: number): string[] {
   const db = new Sqlite(database, { readonly: true })
   try {
-    return (db.prepare('select count(*) as n from slots').get() as { n: number }).n
+    return (db.prepare('select id from workspaces where deadline_at < ?').all(now) as { id: string }[]).map(({ id }) => id)
+  } finally {
+    db.close()
+  }
+}
+
+/** Operations that have not ended. */
+export function openOperations(database: string): string[] {
+  const db = new Sqlite(database, { readonly: true })
+  try {
+    return (db.prepare("select id, verb from operations where status = 'running'").all() as { id: string; verb: string }[]).map(
+      ({ id, verb }) => `${id} (${verb})`,
+    )
+  } finally {
+    db.close()
+  }
+}
+
+/** Makes addresses scarce: all but the last `left` of the pool were given away long ago, as far as the daemon knows. */
+export function leaveSlots(database: string, left: number): void {
+  const db = new Sqlite(database)
+  try {
+    db.pragma('busy_timeout = 5000')
+    db.prepare('insert into slots (slot, workspace_id, released_at) values (?, null, 0)').run(lastSlot - left)
   } finally {
     db.close()
   }

@@ -6,7 +6,7 @@ import { readVitals } from '../vitals.ts'
 
 /** Things it does, and between two looks. */
 const lives = 1000
-const lookEvery = 10
+const lookEvery = 2
 
 const program = `
 const kept = []

@@ -8,6 +8,7 @@ export const targets = {
   create: { from: 'none', method: 'POST', path: () => '/workspace' },
   start: { from: 'stopped', method: 'POST', path: (id: string) => `/workspace/${id}/start` },
   stop: { from: 'running', method: 'POST', path: (id: string) => `/workspace/${id}/stop` },
+  restart: { from: 'running', method: 'POST', path: (id: string) => `/workspace/${id}/restart` },
   pause: { from: 'running', method: 'POST', path: (id: string) => `/workspace/${id}/pause` },
   resume: { from: 'paused', method: 'POST', path: (id: string) => `/workspace/${id}/resume` },
   delete: { from: 'running', method: 'DELETE', path: (id: string) => `/workspace/${id}` },

@@ -18,7 +18,7 @@ const restLimitMs = 5000
 export const figure: Figure = {
   id: 'T1',
   title: 'kill -9 at random points: nothing lost, orphaned, doubled, leaked or miscounted',
-  ci: { count: 100, realCount: 0 },
+  ci: { count: 60, realCount: 0 },
   full: { count: 1000, realCount: 100 },
   run,
 }

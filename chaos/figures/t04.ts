@@ -14,7 +14,7 @@ const restLimitMs = 5000
 export const figure: Figure = {
   id: 'T4',
   title: 'kill -9 during recovery, many times in a row: left alone, it comes to rest as after one kill',
-  ci: { count: 50 },
+  ci: { count: 40 },
   full: { count: 500 },
   run,
 }

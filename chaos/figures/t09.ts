@@ -22,12 +22,13 @@ const shortest = 3
 const longest = 8
 /** Those that no jump may end, s. */
 const long = [20 * 60, 2 * 3600, 25 * 3600]
-/** Limit of the expiry error, 99 of 100, ms. */
+/** Limit of the expiry error, 99 of 100, ms; a test run, on whatever machine, may take as many times as long. */
 const limitMs = 5000
+const generosity = 12
 /** An hour's jump is known to some ms only; times to live are seconds. */
 const toleranceMs = 500
 /** Time after which what was not acted on is lost, ms. */
-const lostMs = 20_000
+const lostMs = 60_000
 const lookMs = 50
 
 export const figure: Figure = {
@@ -52,8 +53,9 @@ async function run(context: Context): Promise<Result> {
   const drifts = checkLong(trial)
   const { left } = await world.converge()
   const audit = auditLines(await world.audit())
-  const lateness = latencyOf(trial.short.flatMap(({ actedAt, latest }) => (actedAt === undefined ? [] : Math.max(0, actedAt - latest))))
-  if (lateness.p99 > limitMs) trial.violations.push(`99 of 100 were acted on within ${lateness.p99} ms, limit ${limitMs} ms`)
+  const lateness = latencyOf(trial.short.flatMap((term) => latenessOf(term, trial.served)))
+  const limit = limitMs * (context.isFull ? 1 : generosity)
+  if (lateness.p99 > limit) trial.violations.push(`99 of 100 were acted on within ${lateness.p99} ms, limit ${limit} ms`)
   const early = await untoldJump(trial)
   return result({
     counts: { times: trial.short.length + trial.long.length, awaited: trial.short.length, restarts: trial.restarts, jumps: trial.jumps },
@@ -77,6 +79,8 @@ interface Trial {
   readonly violations: string[]
   restarts: number
   jumps: number
+  /** When the daemon began to serve, each time, ms since the epoch. */
+  readonly served: number[]
 }
 
 async function furnish(context: Context, world: World, clock: MovableClock): Promise<Trial> {
@@ -92,7 +96,7 @@ async function furnish(context: Context, world: World, clock: MovableClock): Pro
   const actions = ['pause', 'stop', 'remove'] as const
   for (let index = 0; index < longCount; index++) kept.push(await createWithTerm(api, long[index % long.length] as number, actions[index % 3] as 'pause'))
   const random = context.random.fork('terms')
-  return { world, clock, random, ids, perRound: vms + removed, removed, short: [], long: kept, violations: [], restarts: 0, jumps: 0 }
+  return { world, clock, random, ids, perRound: vms + removed, removed, short: [], long: kept, violations: [], restarts: 0, jumps: 0, served: [] }
 }
 
 const tenantOf = ({ tenants }: World) => tenants[0] ?? raise('no tenant')
@@ -124,6 +128,7 @@ async function playRound(trial: Trial, round: number, restarts: number): Promise
     await world.kill9()
     if (index === 0 && blow.moment === 'dead') await jump(trial, blow.ms)
     await world.start()
+    trial.served.push(systemClock.now())
     trial.restarts++
   }
   await watch
@@ -155,6 +160,12 @@ async function watchTerms(world: World, terms: readonly Term[]): Promise<void> {
     if (at > giveUpAt || terms.every(({ actedAt }) => actedAt !== undefined)) return
     await systemClock.sleep(lookMs)
   }
+}
+
+/** How late a time was acted on, ms; what was due while no daemon ran is due when one serves again. */
+function latenessOf({ latest, actedAt }: Term, served: readonly number[]): number[] {
+  if (actedAt === undefined) return []
+  return [Math.max(0, actedAt - Math.max(latest, ...served.filter((at) => at <= actedAt)))]
 }
 
 function judgeShort(terms: readonly Term[]): string[] {

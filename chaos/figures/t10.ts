@@ -19,7 +19,7 @@ const patienceMs = 60_000
 export const figure: Figure = {
   id: 'T10',
   title: 'one idempotency key, 5 requests at once, half of them cut, the daemon killed: one workspace, one answer, 422 for another body',
-  ci: { count: 200, kills: 10 },
+  ci: { count: 60, kills: 4 },
   full: { count: 2000, kills: 50 },
   run,
 }

@@ -5,6 +5,7 @@ import * as rows from '../../packages/server/src/store/workspaces.ts'
 import { createWorld, type Plane } from '../support/control.ts'
 import { CrashPoints } from '../support/crash-points.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { asRequester } from '../support/requests.ts'
 import { bring } from '../support/states.ts'
 
 const hour = 3_600_000
@@ -147,3 +148,21 @@ test('a jump does not make a VM stable, nor an idempotency key old', async (t) =
   assert.equal((await plane.workspaces.lifecycle(principal, id)).restart_info?.restart_count, 1)
   assert.equal((await plane.workspaces.create(principal, { image: 'busybox', config: {} }, key)).id, id)
 })
+
+for (const [name, ms] of Object.entries(jumps)) {
+  test(`${name}: a time that is asked for before the daemon has noticed is as long as it was asked for`, async (t) => {
+    const { clock, plane, principal, sweep } = await setUp(t)
+    const { id } = await plane.workspaces.create(principal, { image: 'busybox', config: { ttl: '1h' } })
+    const status = async () => (await plane.workspaces.get(principal, id)).status
+    await sweep()
+    clock.jump(ms)
+    await plane.service.setTtl(asRequester(principal), id, { ttl: '60s' })
+    await sweep()
+    clock.advance(59_999)
+    await sweep()
+    assert.equal(await status(), 'running')
+    clock.advance(1)
+    await sweep()
+    assert.equal(await status(), 'stopped')
+  })
+}

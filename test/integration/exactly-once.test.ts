@@ -9,7 +9,7 @@ import { createWorld, type Plane } from '../support/control.ts'
 import { CrashPoints } from '../support/crash-points.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { asRequester } from '../support/requests.ts'
-import { closeGate, openGates } from '../support/states.ts'
+import { bring, closeGate, openGates } from '../support/states.ts'
 
 const busybox = { image: 'busybox', config: {} }
 
@@ -141,4 +141,15 @@ test('a caller who means another boot is refused, and nothing is done', async (t
   assert.equal((await workspaces.get(principal, id)).status, 'running')
   await plane.service.perform(stale({ generations: [generation, generation + 1] }), id, 'stop')
   assert.equal((await workspaces.get(principal, id)).status, 'stopped')
+})
+
+test('a stop of another boot does not end the start that is under way', async (t) => {
+  const { world, plane, workspaces, principal } = await setUp(t)
+  const held = await bring(world, plane, principal, 'starting')
+  const { generation } = await workspaces.get(principal, held.id)
+  const requester = asRequester(principal, { generations: [(generation ?? 0) + 7] })
+  await assert.rejects(plane.service.perform(requester, held.id, 'stop'), { code: 'precondition_failed' })
+  held.release()
+  await held.move?.outcome
+  assert.equal((await workspaces.get(principal, held.id)).status, 'running')
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { AlcoveError } from '../../packages/server/src/lib/fail.ts'
 import * as events from '../../packages/server/src/store/events.ts'
+import * as operations from '../../packages/server/src/store/operations.ts'
 import * as slots from '../../packages/server/src/store/slots.ts'
 import * as rows from '../../packages/server/src/store/workspaces.ts'
 import { recover } from '../../packages/server/src/workspace/recover.ts'
@@ -158,6 +159,25 @@ test('a boot that goes on past its deadline is given up', async (t) => {
   await reconciler.pass()
   await assert.rejects(create, { code: 'CREATE_FAILED', message: /in time/ })
   assert.equal(await row(id), undefined)
+})
+
+test('a boot that does not even unwind is told as failed: no row moves for ever', async (t) => {
+  const { world, workspaces, principal, reconciler, forward, row, control } = await setUp(t)
+  const begun = Promise.withResolvers<string>()
+  world.host.knobs.onBoot = (spec) => {
+    begun.resolve(spec.workspaceId)
+    return new Promise(() => {})
+  }
+  workspaces.create(principal, busybox, undefined).catch(() => {})
+  const id = await begun.promise
+  const { operation_id: operationId, deadline_at: deadlineAt } = (await row(id)) ?? assert.fail()
+  forward((deadlineAt ?? 0) - control.clock.now() + 1000)
+  await reconciler.pass()
+  assert.equal((await row(id))?.status, 'creating', 'it has time to undo what it did')
+  forward(60_000)
+  await reconciler.pass()
+  assert.deepEqual([(await row(id))?.status, (await row(id))?.failure?.code], ['failed', 'START_FAILED'])
+  assert.equal((await operations.find(world.store.db, operationId ?? ''))?.status, 'failed')
 })
 
 test('a VM that the host cannot serve is told as not ready until it can', async (t) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createCatalogue } from '../../packages/server/src/catalog/catalogue.ts'
 import type { ImageObject, ImageStore } from '../../packages/server/src/image/images.ts'
-import { type Clock, systemClock } from '../../packages/server/src/lib/clock.ts'
+import { type Clock, createSteadyClock, systemClock } from '../../packages/server/src/lib/clock.ts'
 import { createLogger } from '../../packages/server/src/lib/log.ts'
 import { openStore, type Store } from '../../packages/server/src/store/open.ts'
 import { createKey } from '../../packages/server/src/tenancy/api-keys.ts'
@@ -103,7 +103,7 @@ export async function createWorld(
         times: { answerBudgetMs: 10_000, moveDeadlineMs: 60_000, stopGraceMs: 1_000, slotRestMs: 0, historyMs: 1e12, ...times },
         mailboxes: new Mailboxes(),
         observeBoot: () => {},
-        clock,
+        clock: createSteadyClock(clock),
         // No round number: what is stored of it must be one all the same.
         random: () => 0.5001,
         log,

@@ -20,7 +20,11 @@ async function overwriteNext(pid: number, code: readonly number[]): Promise<void
   } finally {
     await memory.close()
   }
-  // Whatever it waits for is interrupted, and it runs on.
-  process.kill(pid, 'SIGSTOP')
-  process.kill(pid, 'SIGCONT')
+  // Whatever it waits for is interrupted, and it runs on; it may have woken by itself.
+  try {
+    process.kill(pid, 'SIGSTOP')
+    process.kill(pid, 'SIGCONT')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }

@@ -41,7 +41,13 @@ export class MemoryKernel {
         await step('network.rules.close', async () => void this.rules.delete(slot))
         await step('network.tap.remove', async () => void this.taps.delete(slot))
       },
-      inventory: async () => [...this.taps].map(([slot, { workspaceId, bootId }]) => ({ tap: slotNames(slot).tap, workspaceId, bootId })),
+      findHolder: async (slot) => this.taps.get(slot)?.workspaceId,
+      inventory: async () => [...this.rules, ...this.taps].map(([slot, { workspaceId, bootId }]) => ({ tap: slotNames(slot).tap, workspaceId, bootId })),
+      discard: async ({ slot, bootId }) => {
+        if (this.taps.has(slot) && this.taps.get(slot)?.bootId !== bootId) return
+        if (this.rules.get(slot)?.bootId === bootId) await step('network.rules.close', async () => void this.rules.delete(slot))
+        await step('network.tap.remove', async () => void this.taps.delete(slot))
+      },
       counters: async () => ({ rxBytes: 0, txBytes: 0 }),
       destroy: async () => {
         this.isReady = false

@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from '../../packages/server/src/lib/clock.ts'
 import { AlcoveError } from '../../packages/server/src/lib/fail.ts'
 import { slotNames } from '../../packages/server/src/network/slots.ts'
-import type { Adoption, BootSpec, FoundVm, Runner, VmEnd, VmHealth, VmReading } from '../../packages/server/src/runner/runner.ts'
+import type { Adoption, BootSpec, BootTraces, FoundVm, Runner, VmEnd, VmHealth, VmReading } from '../../packages/server/src/runner/runner.ts'
 
 interface Machine {
   readonly spec: BootSpec
@@ -19,6 +19,8 @@ export interface Knobs {
   onShutdown?: ((workspaceId: string) => Promise<void>) | undefined
   /** Called before a VM is frozen or let go on; rejecting fails it. */
   onPause?: ((verb: 'pause' | 'resume', workspaceId: string) => Promise<void>) | undefined
+  /** Whether the inventory cannot be read. */
+  inventoryFails?: boolean | undefined
   /** What adoption says of every VM, instead of the truth. */
   adopts?: Adoption['state'] | undefined
   /** How VMs that are said to be gone have ended. */
@@ -39,7 +41,7 @@ const lostEnd: VmEnd = { reason: 'The virtual machine ended unexpectedly', cause
 const rebootEnd: VmEnd = { reason: 'The host was restarted', cause: 'host_reboot', exitCode: null, signal: null, failure: 'host_reboot' }
 
 /** Calls that change what is on a host. */
-export type HostCall = 'boot' | 'shutdown' | 'destroy' | 'pause' | 'resume'
+export type HostCall = 'boot' | 'shutdown' | 'destroy' | 'discard' | 'pause' | 'resume'
 
 /** A host that can be given to one runner after the other. */
 export class MemoryHost {
@@ -48,6 +50,10 @@ export class MemoryHost {
   readonly calls: { readonly call: HostCall; readonly workspaceId: string }[] = []
   /** Workspaces that left something on the host. */
   readonly traces = new Set<string>()
+  /** Boots that are over and left something on the host. */
+  readonly leftOvers: BootTraces[] = []
+  /** What was removed of single boots, in order. */
+  readonly discarded: BootTraces[] = []
   readonly knobs: Knobs = {}
   /** Boots that succeeded, in order. */
   readonly boots: BootSpec[] = []
@@ -110,12 +116,24 @@ export class MemoryHost {
       prepare: async () => {},
       adopt: async (known) =>
         known.map(({ workspaceId, bootId }): Adoption => {
-          const state = host.knobs.adopts ?? (host.machines.get(workspaceId)?.spec.bootId === bootId ? 'held' : 'gone')
+          const lives = host.machines.get(workspaceId)?.spec.bootId
+          const state = host.knobs.adopts ?? (lives === bootId ? 'held' : lives === undefined ? 'gone' : 'unknown')
           return state === 'gone' ? { workspaceId, bootId, state, end: host.knobs.goneEnd ?? lostEnd } : { workspaceId, bootId, state }
         }),
       pause: (workspaceId, bootId) => host.#freeze(workspaceId, bootId, true),
       resume: (workspaceId, bootId) => host.#freeze(workspaceId, bootId, false),
-      inventory: async () => [...new Set([...host.traces, ...host.machines.keys()])],
+      async inventory() {
+        if (host.knobs.inventoryFails) throw new Error('the host cannot be looked at')
+        const boots = [...host.machines.values()].map(({ spec: { workspaceId, bootId, slot } }) => ({ workspaceId, bootId, slots: [slot] }))
+        return { workspaces: [...new Set([...host.traces, ...host.machines.keys()])], boots: [...boots, ...host.leftOvers] }
+      },
+      async discard({ workspaceId, bootId, slots }) {
+        host.calls.push({ call: 'discard', workspaceId })
+        host.discarded.push({ workspaceId, bootId, slots })
+        const at = host.leftOvers.findIndex((left) => left.bootId === bootId)
+        if (at >= 0) host.leftOvers.splice(at, 1)
+        if (host.machines.get(workspaceId)?.spec.bootId === bootId) host.machines.delete(workspaceId)
+      },
       processes: async () => [...host.machines.values()].map(({ spec }) => ({ workspaceId: spec.workspaceId, bootId: spec.bootId })),
       async read(workspaceId) {
         const machine = host.machines.get(workspaceId)

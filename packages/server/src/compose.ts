@@ -13,7 +13,7 @@ import { connectStubGuest } from './guest/stub.ts'
 import { loadCatalogue } from './image/catalogue.ts'
 import { createDiskStore } from './image/disk-store.ts'
 import { createImageStore } from './image/image-store.ts'
-import type { Clock } from './lib/clock.ts'
+import { type Clock, createSteadyClock } from './lib/clock.ts'
 import type { Logger } from './lib/log.ts'
 import { failpointStep } from './lib/step.ts'
 import { createNetwork } from './network/kernel-network.ts'
@@ -23,6 +23,7 @@ import { createLocalRunner } from './runner/local-runner.ts'
 import type { Runner } from './runner/runner.ts'
 import * as meta from './store/meta.ts'
 import { openStore, type Store } from './store/open.ts'
+import { lastSlot } from './store/slots.ts'
 import * as workspaceRows from './store/workspaces.ts'
 import { createAuthenticator } from './tenancy/api-keys.ts'
 import { createDenials } from './tenancy/denials.ts'
@@ -31,6 +32,7 @@ import { noPrices } from './tenancy/prices.ts'
 import { createWorkspaceTokens } from './tenancy/workspace-tokens.ts'
 import { version } from './version.ts'
 import { createQemuDriver } from './vmm/qemu/driver.ts'
+import { createJumpDetector } from './workspace/clock-jump.ts'
 import type { Control } from './workspace/control.ts'
 import { createEventFeed } from './workspace/event-feed.ts'
 import { createExactlyOnce } from './workspace/exactly-once.ts'
@@ -91,7 +93,8 @@ export async function composeHost(config: Config, store: Store, clock: Clock, lo
     log,
   })
   const disks = createDiskStore({ seedDir: join(dataDir, 'images', 'seeds'), step })
-  const vmm = createQemuDriver({ installId, step, clock, log, kvm: { bootFiles, cachePath: join(dataDir, 'accel.json') } })
+  const uids = { first: uidBase + 1, last: uidBase + lastSlot }
+  const vmm = createQemuDriver({ installId, step, clock, log, uids, kvm: { bootFiles, cachePath: join(dataDir, 'accel.json') } })
   const runner = createLocalRunner({
     installId,
     dataDir,
@@ -136,10 +139,14 @@ export async function composeServer(config: Config, store: Store, clock: Clock, 
     },
     mailboxes: new Mailboxes(),
     observeBoot: createBootMetrics(metrics),
-    clock,
+    clock: createSteadyClock(clock),
     random: Math.random,
     log,
   }
+  // Before anybody is served: what is asked for from now on is reckoned by the clock as it is now.
+  await createJumpDetector(control)
+    .look()
+    .catch((error) => log.error({ err: error }, 'whether the clock of the host was set could not be found out; it is looked at again'))
   host.runner.onExit((vm, end) => {
     handleExit(control, vm, end).catch((error) => log.error({ workspaceId: vm.workspaceId, err: error }, 'could not settle the end of a virtual machine'))
   })

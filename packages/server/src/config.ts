@@ -197,7 +197,7 @@ function readTestWord<W extends string>(
   return known ?? null
 }
 
-const failpointActions = ['error', 'kill', 'hang', 'twice', 'skip'] as const satisfies readonly FailpointAction[]
+const failpointActions = ['error', 'kill', 'hang', 'twice', 'skip', 'note'] as const satisfies readonly FailpointAction[]
 
 function readFailpoints(env: Readonly<Record<string, string | undefined>>, mistakes: string[]): Failpoints {
   const failpoints = new Map<string, FailpointAction>()

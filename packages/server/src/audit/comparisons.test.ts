@@ -209,11 +209,12 @@ const cases: readonly [name: string, whole: Judgement, leaks: readonly (readonly
   ],
   [
     'N14 database',
-    compareIntegrity({ damage: [], dangling: [], auditRows: 3, broken: undefined }),
+    compareIntegrity({ damage: [], dangling: [], auditRows: 3, broken: undefined, unrecorded: [] }),
     [
-      [compareIntegrity({ damage: ['page 3'], dangling: [], auditRows: 3, broken: undefined }), 'database'],
-      [compareIntegrity({ damage: [], dangling: ['api_keys 1 → accounts'], auditRows: 3, broken: undefined }), 'row api_keys 1 → accounts'],
-      [compareIntegrity({ damage: [], dangling: [], auditRows: 3, broken: { seq: 2, message: 'row 2 was changed' } }), 'audit chain'],
+      [compareIntegrity({ damage: ['page 3'], dangling: [], auditRows: 3, broken: undefined, unrecorded: [] }), 'database'],
+      [compareIntegrity({ damage: [], dangling: ['api_keys 1 → accounts'], auditRows: 3, broken: undefined, unrecorded: [] }), 'row api_keys 1 → accounts'],
+      [compareIntegrity({ damage: [], dangling: [], auditRows: 3, broken: { seq: 2, message: 'row 2 was changed' }, unrecorded: [] }), 'audit chain'],
+      [compareIntegrity({ damage: [], dangling: [], auditRows: 3, broken: undefined, unrecorded: ['op_1'] }), 'audit chain end'],
     ],
   ],
 ]

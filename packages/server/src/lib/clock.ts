@@ -34,3 +34,24 @@ export const systemClock: Clock = {
   },
   deadline: (ms) => AbortSignal.timeout(ms),
 }
+
+/** A clock whose wall time goes on evenly when somebody sets that of the host, until it is told to follow. */
+export interface SteadyClock extends Clock {
+  /** The host's wall time, which may jump, ms since the epoch. */
+  wall(): number
+  /** Goes on from a reading of both times of the host, made at the same moment. */
+  follow(reading: { readonly wallMs: number; readonly monotonicMs: number }): void
+}
+
+/** Makes a steady clock that starts with the wall time of another. */
+export function createSteadyClock(clock: Clock): SteadyClock {
+  let aheadMs = clock.now() - clock.monotonic()
+  return {
+    ...clock,
+    now: () => Math.round(clock.monotonic() + aheadMs),
+    wall: () => clock.now(),
+    follow({ wallMs, monotonicMs }) {
+      aheadMs = wallMs - monotonicMs
+    },
+  }
+}

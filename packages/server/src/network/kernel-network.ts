@@ -10,6 +10,7 @@ import { flushFlows } from './flows.ts'
 import { installNames, parseOwner, renderOwner } from './names.ts'
 import { hasNamespace, removeNamespace } from './namespace.ts'
 import type { Network, NetworkLease } from './network.ts'
+import { readInside } from './nft.ts'
 import { createRepair } from './repair.ts'
 import { renderClose, renderOpen } from './ruleset.ts'
 import { gateway, guestMtu, slotNames } from './slots.ts'
@@ -87,12 +88,33 @@ export function createNetwork({ installId, step, log, resolvConfPaths = defaultR
       }
     },
 
+    async findHolder(slot) {
+      if (!(await hasNamespace(names))) return undefined
+      return parseOwner(names, (await findTap(names, slotNames(slot).tap))?.alias)?.workspaceId
+    },
+
     async inventory() {
       if (!(await hasNamespace(names))) return []
-      return (await listLinks(names)).flatMap(({ name, alias }) => {
+      const [links, { slots }] = await Promise.all([listLinks(names), readInside(names)])
+      const marks = [
+        ...links.map(({ name, alias }) => ({ tap: name, alias })),
+        ...[...slots].map(([slot, { owner }]) => ({ tap: slotNames(slot).tap, alias: owner })),
+      ]
+      const found = marks.flatMap(({ tap, alias }) => {
         const owner = parseOwner(names, alias)
-        return owner ? [{ tap: name, ...owner }] : []
+        return owner ? [{ tap, ...owner }] : []
       })
+      return [...new Map(found.map((one) => [`${one.tap} ${one.bootId}`, one])).values()]
+    },
+
+    async discard({ workspaceId, bootId, slot }) {
+      if (!(await hasNamespace(names))) return
+      const owner = renderOwner(names, { workspaceId, bootId })
+      const present = await findTap(names, slotNames(slot).tap)
+      // Whoever has the slot now has reset it.
+      if (present && present.alias !== owner) return
+      await step('network.rules.close', () => repair.closeRules(slot, owner))
+      if (present) await step('network.tap.remove', () => removeTap(names, slotNames(slot).tap))
     },
 
     async counters(slot) {

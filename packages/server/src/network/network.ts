@@ -28,7 +28,7 @@ export interface GuestNetwork {
   readonly nameservers: readonly string[]
 }
 
-/** A tap of this install found on the host. */
+/** A tap of this install found on the host, or rules for one. */
 export interface TapRecord {
   readonly tap: string
   readonly workspaceId: string
@@ -47,10 +47,14 @@ export interface Network {
   update(lease: NetworkLease): Promise<void>
   /** Compares the rules in the kernel with what the leases need, and repairs them. */
   verify(leases: readonly NetworkLease[]): Promise<'ok' | 'repaired'>
+  /** Workspace of this install whose tap is in a slot. */
+  findHolder(slot: number): Promise<string | undefined>
   /** Takes down rules, flows and tap of a lease. Idempotent. */
   detach(lease: Pick<NetworkLease, 'workspaceId' | 'slot'>): Promise<void>
-  /** Taps of this install on this host. */
+  /** Taps of this install on this host, and places of taps for which the packet filter lets traffic through. */
   inventory(): Promise<readonly TapRecord[]>
+  /** Removes the tap and the rules in a slot if they are those of this very boot. Idempotent. */
+  discard(found: Pick<NetworkLease, 'workspaceId' | 'bootId' | 'slot'>): Promise<void>
   /** Bytes that went through the tap, from the VM's point of view. */
   counters(slot: number): Promise<{ readonly rxBytes: number; readonly txBytes: number }>
   /** Removes the namespace and everything else of this install. */

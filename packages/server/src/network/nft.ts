@@ -30,12 +30,16 @@ export interface SlotRules extends SlotElements {
 export interface InsideRules {
   readonly listing: Listing
   readonly slots: ReadonlyMap<number, SlotRules>
+  /** Devices of elements that no lease can explain: no tap of a slot, or without a mark of ours. */
+  readonly strays: readonly string[]
 }
 
 /** Reads rules and elements inside the namespace. */
 export async function readInside(names: InstallNames): Promise<InsideRules> {
   const entries = parseEntries(await inside(names, ['nft', '-j', 'list', 'ruleset']))
-  return { listing: normalise(entries), slots: readSlots(entries) }
+  const taps = readTaps(entries)
+  const strays = [...taps].flatMap(([tap, { owner }]) => (slotOfTap(tap) === undefined || !owner.startsWith(`${names.owner}:`) ? [tap] : []))
+  return { listing: normalise(entries), slots: readSlots(taps), strays }
 }
 
 /** Reads one table on the host side; empty when there is none. */
@@ -72,8 +76,14 @@ function normalise(entries: readonly Entry[]): Listing {
   })
 }
 
-function readSlots(entries: readonly Entry[]): InsideRules['slots'] {
-  const found = new Map<string, { keys: string[]; allowInternet: boolean; owner: string }>()
+interface TapRules {
+  readonly keys: string[]
+  allowInternet: boolean
+  readonly owner: string
+}
+
+function readTaps(entries: readonly Entry[]): Map<string, TapRules> {
+  const found = new Map<string, TapRules>()
   for (const { set } of entries) {
     if (set?.table !== insideTable || !Array.isArray(set.elem) || set.name === 'reserved') continue
     for (const { key, comment } of set.elem.map(readElement)) {
@@ -83,6 +93,10 @@ function readSlots(entries: readonly Entry[]): InsideRules['slots'] {
       else tap.keys.push(`${set.family} ${key.slice(1).join(' ')}`)
     }
   }
+  return found
+}
+
+function readSlots(found: ReadonlyMap<string, TapRules>): InsideRules['slots'] {
   return new Map(
     [...found].flatMap(([tap, { keys, allowInternet, owner }]) => {
       const slot = slotOfTap(tap)

@@ -7,7 +7,7 @@ import { type InstallNames, renderOwner, uplink } from './names.ts'
 import { ensureForwarding, ensureNamespace, ensureRouting, hasNamespace, hasPrivateMounts, hasRouting } from './namespace.ts'
 import type { NetworkLease } from './network.ts'
 import { applyInside, expectedListing, isSameListing, type Listing, readHostTable, readInside, type SlotRules } from './nft.ts'
-import { renderRuleset } from './ruleset.ts'
+import { renderClose, renderRuleset } from './ruleset.ts'
 import { slotNames } from './slots.ts'
 import { type FoundLink, listLinks, listRoutes, openTap } from './taps.ts'
 import { ensureUplink, planUplink } from './uplink.ts'
@@ -39,8 +39,8 @@ export function createRepair({ names, step, log, resolvConfPaths }: RepairDeps) 
   }
 
   const ensureRules = async (upstreams: readonly string[], leases: readonly NetworkLease[]) => {
-    const { listing, slots } = await readInside(names)
-    const isRight = isSameListing(listing, await expect(renderRuleset(upstreams)))
+    const { listing, slots, strays } = await readInside(names)
+    const isRight = isSameListing(listing, await expect(renderRuleset(upstreams))) && strays.length === 0
     if (isRight && leases.length === 0) return
     const leased = leases.map((lease) => ({ slot: lease.slot, allowInternet: lease.allowInternet, owner: renderOwner(names, lease) }))
     // Where no lease is given, elements are kept if they are such as we write; a VM may just be starting.
@@ -54,6 +54,7 @@ export function createRepair({ names, step, log, resolvConfPaths }: RepairDeps) 
     const upstreams = await findUpstreams(resolvConfPaths)
     const [rules, links, routes, plan] = await Promise.all([readInside(names), listLinks(names), listRoutes(names), planUplink(names, upstreams)])
     if (!isSameListing(rules.listing, await expect(renderRuleset(upstreams)))) return 'the rules were changed'
+    if (rules.strays.length > 0) return `the rules let through what is no tap of ours: ${rules.strays.join(', ')}`
     if (!(await hasRouting(names))) return 'the routing policies were changed'
     const damaged = leases.find((lease) => isDamaged(lease, rules.slots.get(lease.slot), links, routes))
     if (damaged) return `${slotNames(damaged.slot).tap} is not as its lease says`
@@ -84,6 +85,11 @@ export function createRepair({ names, step, log, resolvConfPaths }: RepairDeps) 
   return {
     /** Changes elements, but never while the ruleset is being replaced: they would be lost. */
     changeRules: (text: string) => inTurn(() => applyInside(names, text)),
+    /** Removes the elements of a slot if they are those of this owner. */
+    closeRules: (slot: number, owner: string) =>
+      inTurn(async () => {
+        if ((await readInside(names)).slots.get(slot)?.owner === owner) await applyInside(names, renderClose(slot))
+      }),
     ensure: () => inTurn(() => ensure()),
     verify: (leases: readonly NetworkLease[]) =>
       inTurn(async (): Promise<'ok' | 'repaired'> => {

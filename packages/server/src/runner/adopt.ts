@@ -34,7 +34,16 @@ export async function adoptOne(deps: Dependencies, { workspaceId, bootId }: Foun
     const vm = handle && (await deps.vmm.attach(handle))
     if (record && vm) return hold(deps, liveVm(record.spec, vm))
     // The record may be damaged, or older than the VM: the process itself tells whether it lives.
-    return (await takeUpByMark(deps, found)) ?? { ...found, state: 'gone', end: await judgeGone(deps, found, handle) }
+    const taken = await takeUpByMark(deps, found)
+    if (taken) return taken
+    const other = (await deps.vmm.inventory()).find((vm) => vm.workspaceId === workspaceId)
+    if (!other) return { ...found, state: 'gone', end: await judgeGone(deps, found, handle) }
+    // Boots follow each other: this one came after the one that is asked for, and whoever asks does not know it.
+    deps.log.error(
+      { ...found, lives: other.bootId },
+      'a later virtual machine of the workspace lives; it is left alone. Check that the database is the newest.',
+    )
+    return { ...found, state: 'unknown' }
   } catch (error) {
     deps.log.error({ workspaceId, err: error }, 'could not find out whether the virtual machine lives; it is left alone and tried again')
     return { ...found, state: 'unknown' }

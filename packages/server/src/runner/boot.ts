@@ -20,6 +20,7 @@ import { endWithin } from './end-within.ts'
 import { refuseWithoutDisk, refuseWithoutMemory } from './host-capacity.ts'
 import { workspacePaths } from './paths.ts'
 import { writeRecord, writeSpecCopy } from './record.ts'
+import { refuseTakenSlot } from './refuse-taken-slot.ts'
 import { removeRuns } from './remove-runs.ts'
 import type { BootSpec } from './runner.ts'
 import { resolveStart } from './start-command.ts'
@@ -86,6 +87,7 @@ export async function boot(deps: BootDependencies, spec: BootSpec, signal: Abort
       timed('image', () => images.get(spec.imageDigest)),
       timed('files', deps.bootFiles),
       timed('disk', () => disks.ensure(paths.disk, spec.diskMib * 1024 * 1024)),
+      timed('slot', () => refuseTakenSlot(deps, spec)),
     ])
     signal.throwIfAborted()
 

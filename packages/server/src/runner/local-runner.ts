@@ -1,5 +1,4 @@
 /** The runner of this host. */
-import { readdir } from 'node:fs/promises'
 import { messageOf } from '../lib/fail.ts'
 import { once } from '../lib/once.ts'
 import { slotNames } from '../network/slots.ts'
@@ -11,11 +10,12 @@ import { readHostCapacity } from './host-capacity.ts'
 import { judgeExit } from './judge-gone.ts'
 import { LiveVms, leaseOf, liveVm } from './live-vms.ts'
 import { tailLog } from './log-files.ts'
-import { workspacePaths, workspacesRoot } from './paths.ts'
+import { workspacePaths } from './paths.ts'
 import { pause, resume } from './pause.ts'
 import { readVm } from './read-vm.ts'
 import type { BootedVm, BootSpec, Runner, VmLease } from './runner.ts'
 import { destroy, shutdown } from './shutdown.ts'
+import { discard, readInventory } from './traces.ts'
 
 /** Makes the runner of this host. */
 export function createLocalRunner(options: BootDependencies): Runner {
@@ -38,7 +38,8 @@ export function createLocalRunner(options: BootDependencies): Runner {
     resume: (workspaceId, bootId) => resume(deps, workspaceId, bootId),
     destroy: (target) => destroy(deps, target),
     adopt: (known) => adopt(deps, known),
-    inventory: () => inventory(deps),
+    inventory: () => readInventory(deps),
+    discard: (boot) => discard(deps, boot),
     processes: () => deps.vmm.inventory(),
     async read(workspaceId) {
       const vm = live.get(workspaceId)
@@ -77,14 +78,4 @@ async function updateNetwork({ live, network, step }: BootDependencies & { live:
   // First, and kept when it fails: the next repair then makes the rules so.
   held.allowInternet = target.allowInternet
   await step('network.update', () => network.update(target))
-}
-
-/** Workspaces of which a process, a tap or a directory is on this host. */
-async function inventory(deps: BootDependencies): Promise<string[]> {
-  const [processes, taps, directories] = await Promise.all([
-    deps.vmm.inventory(),
-    deps.network.inventory(),
-    readdir(workspacesRoot(deps.dataDir)).catch(() => []),
-  ])
-  return [...new Set([...processes.map((p) => p.workspaceId), ...taps.map((t) => t.workspaceId), ...directories.filter((name) => name.startsWith('ws_'))])]
 }

@@ -52,6 +52,18 @@ export interface VmLease extends FoundVm {
   readonly allowInternet: boolean
 }
 
+/** What is on a host of one boot, be it alive or not: a process, control groups, a run directory, and in which slots a tap or rules. */
+export interface BootTraces extends FoundVm {
+  readonly slots: readonly number[]
+}
+
+/** What is on a host of workspaces. */
+export interface HostInventory {
+  /** Workspaces of which there is anything. */
+  readonly workspaces: readonly string[]
+  readonly boots: readonly BootTraces[]
+}
+
 /** What became of a VM that was to be taken up. `unknown`: neither alive nor proved gone; nothing may be concluded from it. */
 export type Adoption = (FoundVm & { readonly state: 'held' | 'unknown' }) | (FoundVm & { readonly state: 'gone'; readonly end: VmEnd })
 
@@ -103,7 +115,8 @@ export interface Runner {
   prepare(): Promise<void>
   /** Address of the guest that holds a slot. */
   addressOf(slot: number): string
-  /** Boots a VM; unwinds completely when it fails or `signal` aborts. @throws VM_UNAVAILABLE CREATE_FAILED storage_full */
+  /** Boots a VM; unwinds completely when it fails or `signal` aborts. A `service_unavailable` whose `reason` is `slot_taken`:
+   * a VM that nobody knows uses the slot; another one may do. @throws service_unavailable VM_UNAVAILABLE CREATE_FAILED storage_full */
   boot(spec: BootSpec, signal: AbortSignal): Promise<BootedVm>
   /** Shuts a VM down in order, by force after `graceMs`; takes down its network. Keeps disk and logs. */
   shutdown(target: { readonly workspaceId: string; readonly slot: number | null }, graceMs: number): Promise<void>
@@ -115,8 +128,10 @@ export interface Runner {
   destroy(target: { readonly workspaceId: string; readonly slot: number | null }): Promise<void>
   /** Takes up the known VMs that live and are not held yet; says of each what became of it. */
   adopt(known: readonly FoundVm[]): Promise<readonly Adoption[]>
-  /** Workspaces that left anything on this host: process, tap, directory. */
-  inventory(): Promise<readonly string[]>
+  /** What is on this host of workspaces: processes, taps, rules, control groups, directories. Rejects when it cannot all be read. */
+  inventory(): Promise<HostInventory>
+  /** Removes what one boot left, and nothing of any other: what has changed its owner meanwhile stays. Idempotent. @throws conflict STOP_FAILED while something of it lives */
+  discard(boot: BootTraces): Promise<void>
   /** VMM processes of this installation, whether a row explains them or not. */
   processes(): Promise<readonly FoundVm[]>
   /** Live reading of a VM; `undefined` when it does not run, is frozen or does not answer. */

@@ -24,6 +24,12 @@ export async function wasDeleted(q: Queryable, workspaceId: string): Promise<boo
   return row !== undefined
 }
 
+/** Whether a workspace of this id was here with this boot: what is on the host of a boot that never was is of another, newer database. */
+export async function knowsBoot(q: Queryable, workspaceId: string, bootId: string): Promise<boolean> {
+  const row = await q.selectFrom('events').select('seq').where('workspace_id', '=', workspaceId).where('boot_id', '=', bootId).limit(1).executeTakeFirst()
+  return row !== undefined
+}
+
 /** Returns the last events of a workspace, oldest first. */
 export async function listByWorkspace(q: Queryable, workspaceId: string, options: { readonly limit: number } = { limit: 1000 }): Promise<EventRow[]> {
   const rows = await q.selectFrom('events').selectAll().where('workspace_id', '=', workspaceId).orderBy('seq', 'desc').limit(options.limit).execute()

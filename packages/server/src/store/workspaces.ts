@@ -91,7 +91,12 @@ export async function shiftDueTimes(q: Queryable, ms: number): Promise<void> {
   await sql`update idempotency set created_at = created_at + ${ms}, expires_at = expires_at + ${ms}`.execute(q)
 }
 
-/** Returns the ids of all workspaces. */
+/** Returns of every workspace its status and the boot it speaks of. */
+export async function listBoots(q: Queryable): Promise<Pick<WorkspaceRow, 'id' | 'status' | 'boot_id'>[]> {
+  return q.selectFrom('workspaces').select(['id', 'status', 'boot_id']).execute()
+}
+
+/** Returns the id of every workspace. */
 export async function listIds(q: Queryable): Promise<string[]> {
   const rows = await q.selectFrom('workspaces').select('id').orderBy('id').execute()
   return rows.map((row) => row.id)

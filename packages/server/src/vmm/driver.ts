@@ -108,8 +108,14 @@ export interface VmmDriver {
   findHandle(boot: Pick<VmHandle, 'workspaceId' | 'bootId' | 'runDir' | 'lockPath'>): Promise<VmHandle | undefined>
   /** Removes what a dead VM may have left: cgroups, sockets. Refuses while the lock is held. Idempotent. */
   reclaim(handle: Pick<VmHandle, 'workspaceId' | 'bootId' | 'runDir' | 'lockPath' | 'cgroups'>): Promise<void>
-  /** Every VMM process of this install on this host, whether a row explains it or not. */
+  /** Every VMM process of this install on this host, whether a row explains it or not. Rejects when not all processes can be looked at. */
   inventory(): Promise<readonly VmProcess[]>
+  /** Boots of this install that have control groups on this host, whether their VM lives or not. */
+  groups(): Promise<readonly Pick<VmHandle, 'workspaceId' | 'bootId'>[]>
+  /** Removes what a boot left that has no process any more, while another VM of its workspace may run. Ends nothing. Idempotent. @throws conflict while a process of it lives */
+  discard(boot: Pick<VmHandle, 'workspaceId' | 'bootId' | 'runDir'>): Promise<void>
+  /** A VMM process of this install that runs as a user, if there is one: two VMs must never be the same user. */
+  findByUid(uid: number): Promise<VmProcess | undefined>
   /** Ends a process of the inventory and all that belongs to it, after proving once more that it is the one that was found. Idempotent. */
   killProcess(found: VmProcess): Promise<void>
 }

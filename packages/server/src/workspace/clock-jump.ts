@@ -1,9 +1,11 @@
 /**
  * What is due is due after a time, not at a date: when somebody sets the clock of the host, every due time moves with it. Wall time is
  * held against the time since the host was started, which nobody can set; both are kept, so a jump while no daemon ran is seen, too.
+ *
+ * Between a jump and the look that finds it, due times are reckoned by a clock that has not jumped (`SteadyClock`), and move with the rest.
  */
 import { readFile } from 'node:fs/promises'
-import type { Clock } from '../lib/clock.ts'
+import type { SteadyClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import * as meta from '../store/meta.ts'
 import type { Store } from '../store/open.ts'
@@ -56,21 +58,26 @@ export function createJumpDetector({
   log,
 }: {
   readonly store: Store
-  readonly clock: Clock
+  readonly clock: SteadyClock
   readonly bootClock?: BootClock | undefined
   readonly log: Logger
 }): JumpDetector {
-  async function read(): Promise<ClockAnchor> {
-    const [bootMs, hostBootId] = await Promise.all([bootClock.uptimeMs(), bootClock.hostBootId()])
-    return { wallMs: clock.now(), bootMs, hostBootId }
+  async function read(): Promise<Reading> {
+    const hostBootId = await bootClock.hostBootId()
+    const bootMs = await bootClock.uptimeMs()
+    // Nothing in between: the two must be of one moment.
+    const [wallMs, monotonicMs] = [clock.wall(), clock.monotonic()]
+    return { anchor: { wallMs, bootMs, hostBootId }, wallMs, monotonicMs }
   }
 
   /** Moves due times if need be, and stores the anchor with that; nothing when another look was faster. Returns the jump, ms. */
-  async function settle(stored: string, before: ClockAnchor, now: ClockAnchor): Promise<number> {
-    const jump = jumpBetween(before, now)
+  async function settle(stored: string, before: ClockAnchor, now: Reading): Promise<number> {
+    const jump = jumpBetween(before, now.anchor)
     return store.transaction(async (tx) => {
-      if (!(await meta.replace(tx, anchorKey, stored, JSON.stringify(now)))) return 0
+      if (!(await meta.replace(tx, anchorKey, stored, JSON.stringify(now.anchor)))) return 0
       if (jump !== 0) await shiftDueTimes(tx, jump)
+      // With what was moved: whoever stores a due time next reckons by the new time.
+      clock.follow(now)
       return jump
     })
   }
@@ -78,14 +85,25 @@ export function createJumpDetector({
   return {
     async look() {
       const now = await read()
-      const stored = (await meta.find(store.db, anchorKey)) ?? (await meta.getOrInsert(store.db, anchorKey, JSON.stringify(now)))
+      const stored = (await meta.find(store.db, anchorKey)) ?? (await meta.getOrInsert(store.db, anchorKey, JSON.stringify(now.anchor)))
       const before = JSON.parse(stored) as ClockAnchor
-      if (isRecent(before, now) && jumpBetween(before, now) === 0) return now.wallMs
+      if (isRecent(before, now.anchor) && jumpBetween(before, now.anchor) === 0) {
+        // The host's clock is corrected by little every now and then.
+        clock.follow(now)
+        return now.wallMs
+      }
       const jumpMs = await settle(stored, before, now)
       if (jumpMs !== 0) log.warn({ jumpMs }, 'the clock of the host was set; everything that is due was moved with it')
       return now.wallMs
     },
   }
+}
+
+/** Both times of the host and its own clock, of one moment. */
+interface Reading {
+  readonly anchor: ClockAnchor
+  readonly wallMs: number
+  readonly monotonicMs: number
 }
 
 function isRecent(before: ClockAnchor, now: ClockAnchor): boolean {

@@ -1,6 +1,6 @@
 /** What every action of the control plane uses. */
 import type { ImageStore } from '../image/images.ts'
-import type { Clock } from '../lib/clock.ts'
+import type { SteadyClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import { within } from '../lib/within.ts'
 import type { Runner } from '../runner/runner.ts'
@@ -42,7 +42,8 @@ export interface Control {
   readonly mailboxes: Mailboxes
   /** Told how each boot ended and how long it took, ms. */
   readonly observeBoot: (outcome: 'running' | 'failed', durationMs: number) => void
-  readonly clock: Clock
+  /** Wall time that jumps only together with everything that is due. */
+  readonly clock: SteadyClock
   /** Time since the start of the host; the host's own when absent. */
   readonly bootClock?: BootClock | undefined
   /** A random number, 0 to 1. */

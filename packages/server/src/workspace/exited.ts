@@ -14,24 +14,26 @@ const alive = ['running', 'pausing', 'paused', 'resuming']
 
 /** Handles the end of a VM in its workspace's turn; the end of an older boot is dropped. */
 export function handleExit(control: Control, vm: FoundVm, end: VmEnd): Promise<void> {
-  return control.mailboxes.run(vm.workspaceId, 'exited', () => settleExit(control, vm, end), { joins: false })
+  // Clearing up after it takes time, and so does the turn; it ended before.
+  const endedAt = control.clock.now()
+  return control.mailboxes.run(vm.workspaceId, 'exited', () => settleExit(control, vm, end, endedAt), { joins: false })
 }
 
-async function settleExit(control: Control, vm: FoundVm, end: VmEnd): Promise<void> {
+async function settleExit(control: Control, vm: FoundVm, end: VmEnd, endedAt: number): Promise<void> {
   const { store, runner, clock, random } = control
   const row = await workspaces.findAny(store.db, vm.workspaceId)
   if (row?.boot_id !== vm.bootId || !alive.includes(row.status)) return
   const slot = (await slots.find(store.db, row.id)) ?? null
   await runner.shutdown({ workspaceId: row.id, slot }, 0)
   const now = clock.now()
-  const ranMs = row.started_at === null ? 0 : Math.max(0, now - row.started_at)
+  const ranMs = row.started_at === null ? 0 : Math.max(0, endedAt - row.started_at)
   const sequel = sequelOf(row, { clean: end.failure === null, byHostReboot: end.cause === 'host_reboot', ranMs, now, random: random() })
   if (sequel.kind !== 'remove') {
-    await settleStopped(control, row, { ...settlementOf(row, end, now), patch: patchOf(sequel), reason: reasonOf(end, sequel) })
+    await settleStopped(control, row, { ...settlementOf(row, end, endedAt), patch: patchOf(sequel), reason: reasonOf(end, sequel) })
     return
   }
   const deleting = await store.transaction(async (tx) => {
-    const stopped = await moveToStopped(tx, row, settlementOf(row, end, now), now)
+    const stopped = await moveToStopped(tx, row, settlementOf(row, end, endedAt), now)
     return moveToDeleting(control, tx, stopped, 'remove_on_exit', now)
   })
   await finishRemoval(control, deleting)
@@ -43,7 +45,7 @@ function settlementOf(row: WorkspaceRow, { reason, cause, exitCode, signal, fail
     cause: cause === 'host_reboot' ? 'host_reboot' : cause.startsWith('guest_') ? 'guest' : 'host',
     reason,
     failure: failure === null ? null : { code: failure, message: reason, at },
-    exit: { cause, exitCode, signal, requestedBy: null, message: reason },
+    exit: { cause, exitCode, signal, requestedBy: null, message: reason, at },
     // What was being done to the VM when it ended has failed.
     ...(row.operation_id === null ? {} : { ends: { status: 'failed', error: { code: failure ?? 'conflict', message: reason } } }),
   }

@@ -9,6 +9,7 @@ import * as workspaces from '../store/workspaces.ts'
 import type { Control } from './control.ts'
 import { transition } from './lifecycle.ts'
 import { ttlMs } from './restart-policy.ts'
+import { holdsAddress } from './settle.ts'
 
 /** Time an image has to be there, ms: longer than its build may take, whose own bound gives the better reason. */
 const imageDeadlineMs = 2 * 3_600_000
@@ -22,11 +23,10 @@ export async function launch(
 ): Promise<WorkspaceRow> {
   const { store, runner, clock } = control
   const digest = await pinImage(control, row, signal)
-  const slot = await slots.find(store.db, row.id)
   const bootId = row.boot_id
-  if (slot === undefined || bootId === null) throw new Error(`${row.id} has no slot or no boot`)
+  if (bootId === null) throw new Error(`${row.id} has no boot`)
   await note(control, row, 'starting', 'Starting the virtual machine.', control.times.moveDeadlineMs)
-  const booted = await observed(control, () => runner.boot(bootSpec(row, bootId, digest, slot), signal))
+  const { booted, slot } = await observed(control, () => bootInFreeSlot(control, row, bootId, digest, signal))
   const running = await store.transaction(async (tx) => {
     const now = clock.now()
     // As it is now: it may have been changed while the VM booted.
@@ -40,6 +40,31 @@ export async function launch(
   // The row went another way while the VM booted: the VM must not outlive that.
   await runner.shutdown({ workspaceId: row.id, slot }, 0)
   throw signal.aborted ? signal.reason : new AlcoveError('conflict', { message: 'The workspace was changed while it started.' })
+}
+
+/** Slots that are tried one after the other: as many VMs as a host may run that its database does not know. */
+const maxSlots = 1000
+
+/** Boots in the slot of the row, or in another one when a VM that the database does not know uses it. An address that is to stay is not changed. */
+async function bootInFreeSlot(control: Control, row: WorkspaceRow, bootId: string, digest: string, signal: AbortSignal) {
+  const { store, runner, clock, times, log } = control
+  for (let tries = 1; ; tries++) {
+    const slot = await slots.find(store.db, row.id)
+    if (slot === undefined) throw new Error(`${row.id} has no slot`)
+    try {
+      return { booted: await runner.boot(bootSpec(row, bootId, digest, slot), signal), slot }
+    } catch (error) {
+      const mayMove = row.status === 'creating' || !holdsAddress(row)
+      const isTaken = error instanceof AlcoveError && error.details?.reason === 'slot_taken'
+      if (!isTaken || !mayMove || tries >= maxSlots) throw error
+      log.warn({ workspaceId: row.id, slot }, 'the slot is in use; another one is taken')
+      await store.transaction(async (tx) => {
+        // Given back at this moment it rests, so that the next one is another.
+        await slots.release(tx, row.id, clock.now())
+        await slots.allocate(tx, row.id, clock.now(), { restMs: Math.max(1, times.slotRestMs) })
+      })
+    }
+  }
 }
 
 async function observed<T>({ clock, observeBoot }: Control, boot: () => Promise<T>): Promise<T> {

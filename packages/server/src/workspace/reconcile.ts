@@ -30,13 +30,20 @@ export interface Reconciler {
 export function createReconciler(control: Control): Reconciler {
   const jumps = createJumpDetector(control)
   // A clock that was set must not make anything overdue.
-  const parts = [() => jumps.look(), agree, endOverdue, watchHealth, endLeftOvers, createReclaim(control), createHousekeeping(control)]
+  const look = () => jumps.look()
+  const keepHouse = createHousekeeping(control)
+  const parts = [look, agree, endOverdue, watchHealth, endLeftOvers, createReclaim(control), keepHouse]
+  const inTurn = async (some: readonly ((control: Control) => Promise<unknown>)[]) => {
+    for (const part of some) await part(control).catch((error) => control.log.error({ err: error }, 'a part of a pass failed; the next one tries again'))
+  }
   return {
-    recover: () => agree(control),
-    watch: () => watchHealth(control),
-    async pass() {
-      for (const part of parts) await part(control).catch((error) => control.log.error({ err: error }, 'a part of a pass failed; the next one tries again'))
+    async recover() {
+      await agree(control)
+      // What the last daemon left half done on the disk goes with the first look.
+      await inTurn([look, keepHouse])
     },
+    watch: () => watchHealth(control),
+    pass: () => inTurn(parts),
   }
 }
 

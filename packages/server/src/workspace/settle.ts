@@ -14,7 +14,8 @@ export interface Settlement {
   readonly cause: Cause
   readonly reason: string
   readonly failure: WorkspaceRow['failure']
-  readonly exit: Omit<StoredExit, 'at'>
+  /** `at`: when it ended; now where nothing is said. */
+  readonly exit: Omit<StoredExit, 'at'> & { readonly at?: number }
   readonly patch?: Omit<WorkspacePatch, 'status' | 'operation_id'>
   readonly ends?: Transition['ends']
 }
@@ -32,7 +33,7 @@ export function settleStopped(control: Pick<Control, 'store' | 'clock'>, row: Wo
 /** Moves a row whose VM is proved gone to `stopped`; the address stays. @throws conflict when the row is not as it was */
 export async function moveToStopped(tx: Tx, row: WorkspaceRow, settlement: Settlement, now: number): Promise<WorkspaceRow> {
   const { actor, cause, reason, failure, exit, ends } = settlement
-  const last_exit = { ...exit, at: now }
+  const last_exit = { at: now, ...exit }
   const patch = { deadline_at: null, booted_config: null, restart_at: null, failure, last_exit, ...settlement.patch }
   const from = ['running', 'pausing', 'paused', 'resuming', 'stopping'] as const
   const data = { exit: last_exit }

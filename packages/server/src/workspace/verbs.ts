@@ -39,11 +39,9 @@ export interface Done {
 /** Does a verb, in the workspace's turn. When it takes longer than the budget of an answer, the row is returned as it is meanwhile. */
 export async function perform(control: Control, id: string, verb: PowerVerb, caller: Caller): Promise<Done> {
   const found = await current(control, id)
-  // At once: what is refused now is not to wait for the action in progress.
-  if (outcomeOf(verb, found.status) === 'refuses') {
-    assertGeneration(found, caller)
-    refuse(verb, found)
-  }
+  // At once: what is refused now is not to wait for the action in progress, and must not pre-empt it.
+  assertGeneration(found, caller)
+  if (outcomeOf(verb, found.status) === 'refuses') refuse(verb, found)
   // A first boot is waited for, whoever does it.
   const preempts = verb === 'stop' && found.status !== 'creating' ? (['start', 'restart', 'retry', 'resources', 'recover'] as const) : []
   // A turn that is joined must mean the same boot: a caller who names one has a turn of his own.

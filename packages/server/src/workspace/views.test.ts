@@ -39,7 +39,7 @@ test('what is kept of one account is not shown to another', async (t) => {
 test('while nothing is written the same object is given out for a second, and its uptime goes on', async (t) => {
   const world = await createWorld(t)
   let now = Date.now() + 60_000
-  const { workspaces } = await world.plane({}, { ...systemClock, now: () => now })
+  const { workspaces } = await world.plane({}, { ...systemClock, now: () => now, monotonic: () => now })
   const principal = await world.principal()
   const { id } = await workspaces.create(principal, busybox, undefined)
   const first = await workspaces.get(principal, id)

@@ -8,13 +8,17 @@ import * as workspaces from '../store/workspaces.ts'
 import type { Control } from './control.ts'
 import { noteHealth, transition } from './lifecycle.ts'
 
+/** Time that a boot which was given up has to undo what it did, ms: longer than the kernel takes to end a VM that it ends at all. */
+const unwindMs = 60_000
+
 /** Ends every move whose deadline is over: no workspace stays in a moving state. */
 export async function endOverdue(control: Control): Promise<void> {
   const { store, mailboxes, clock, log } = control
   for (const row of await workspaces.listByStatus(store.db, movingStatuses)) {
     if (row.deadline_at === null || row.deadline_at > clock.now()) continue
     log.error({ workspaceId: row.id, status: row.status, action: mailboxes.current(row.id) }, 'the workspace has not come to rest in time')
-    if (row.status === 'creating' || row.status === 'starting') {
+    const isUnwinding = row.deadline_at + unwindMs > clock.now()
+    if ((row.status === 'creating' || row.status === 'starting') && isUnwinding) {
       mailboxes.abort(row.id, new AlcoveError('START_FAILED', { message: 'The virtual machine did not start in time.' }))
     } else {
       await giveUp(control, row)
@@ -25,6 +29,10 @@ export async function endOverdue(control: Control): Promise<void> {
 const late = {
   code: 'STOP_FAILED',
   message: 'The virtual machine did not end in time; the host goes on trying. Look at the host: a process may hang in its kernel.',
+}
+const stuck = {
+  code: 'START_FAILED',
+  message: 'The virtual machine did not start in time, and what was begun does not end. Look at the log of the server; restarting it clears it away.',
 }
 const frozen = { code: 'vm_unresponsive', message: 'The virtual machine did not answer the host in time. Restart the workspace, or wait.' }
 
@@ -38,7 +46,9 @@ async function giveUp({ store, clock, times }: Control, row: WorkspaceRow): Prom
       reason: failure.message,
       ends: { status: 'failed', error: failure } as const,
     })
-    if (row.status === 'stopping') await transition(tx, row, { from: ['stopping'], to: 'failed', ...by, ...failed(late) }, now)
+    if (row.status === 'creating') await transition(tx, row, { from: ['creating'], to: 'failed', ...by, ...failed(stuck) }, now)
+    else if (row.status === 'starting') await transition(tx, row, { from: ['starting'], to: 'failed', ...by, ...failed(stuck) }, now)
+    else if (row.status === 'stopping') await transition(tx, row, { from: ['stopping'], to: 'failed', ...by, ...failed(late) }, now)
     else if (row.status === 'pausing') await transition(tx, row, { from: ['pausing'], to: 'running', ...by, ...failed(frozen) }, now)
     else if (row.status === 'resuming') await transition(tx, row, { from: ['resuming'], to: 'paused', ...by, ...failed(frozen) }, now)
     else if (row.status === 'deleting') {

@@ -113,6 +113,22 @@ export function createFakeDriver({ installId, stateDir, step, clock, knobs = {} 
       return live.map(({ handle: { pid, startTicks, workspaceId, bootId } }) => ({ pid, startTicks, workspaceId, bootId }))
     },
 
+    async findByUid(uid) {
+      const found = store.list().find(({ handle, exit }) => exit === null && handle.installId === installId && handle.uid === uid)
+      return found && { pid: found.handle.pid, startTicks: found.handle.startTicks, workspaceId: found.handle.workspaceId, bootId: found.handle.bootId }
+    },
+
+    groups: async () => [],
+
+    async discard({ bootId, runDir }) {
+      const state = store.find(bootId)
+      if (state && readExit(state) === null) fail('conflict', { message: 'A virtual machine of this workspace is still running.' })
+      await step('vmm.files.remove', async () => {
+        await rm(join(runDir, 'vm'), { recursive: true, force: true })
+        store.remove(bootId)
+      })
+    },
+
     async killProcess(found) {
       await step('vmm.kill', async () => {
         if (findLive(found)) store.change(found.bootId, { exit: killed })

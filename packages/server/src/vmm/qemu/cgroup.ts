@@ -1,5 +1,5 @@
 /** Resource limits of VMs through control groups: version 1, version 2, or none where the host has none. @see cgroups(7) */
-import { mkdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import { tcgCacheMib } from './args.ts'
@@ -21,6 +21,10 @@ export interface Cgroups {
   create(workspaceId: string, bootId: string, limits: CgroupLimits): Promise<readonly string[]>
   /** Directories a boot has or would have here. */
   paths(workspaceId: string, bootId: string): Promise<readonly string[]>
+  /** Boots that have directories here. */
+  list(): Promise<readonly { readonly workspaceId: string; readonly bootId: string }[]>
+  /** Removes the directories of a boot that nothing is in; ends no process. Idempotent. Rejects when something is. */
+  removeEmpty(workspaceId: string, bootId: string): Promise<void>
   /** Removes the directories of a dead boot, and ends what was left in them. Idempotent. Rejects when a process does not end. */
   remove(workspaceId: string, bootId: string): Promise<void>
 }
@@ -62,6 +66,20 @@ export function createCgroups({ installId, root, clock }: { readonly installId: 
       return made
     },
     paths: async (workspaceId, bootId) => (await all()).map(({ parent }) => leaf(parent, workspaceId, bootId)),
+    async list() {
+      const names = new Set<string>()
+      for (const { parent } of await all()) for (const name of await groupsIn(parent)) names.add(name)
+      return [...names].flatMap((name) => {
+        const [, workspaceId, bootId] = /^(ws_[a-z0-9]+)-(boot_[a-z0-9]+)$/.exec(name) ?? []
+        return workspaceId !== undefined && bootId !== undefined ? [{ workspaceId, bootId }] : []
+      })
+    },
+    async removeEmpty(workspaceId, bootId) {
+      for (const { parent } of await all()) {
+        await rmdir(leaf(parent, workspaceId, bootId)).catch(ignoreMissing)
+        await rmdir(parent).catch(() => {})
+      }
+    },
     async remove(workspaceId, bootId) {
       for (const { parent } of await all()) {
         await removeGroup(leaf(parent, workspaceId, bootId), clock)
@@ -162,6 +180,15 @@ async function killMembers(path: string): Promise<void> {
     // Asked again once its start is known: what has that start is the one that is a member.
     if (process && (await readMembers()).includes(pid)) await signalKill(process)
   }
+}
+
+async function groupsIn(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch((error) => ignoreMissing(error) ?? [])
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }
 
 async function exists(path: string): Promise<boolean> {

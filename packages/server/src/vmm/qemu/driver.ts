@@ -28,6 +28,8 @@ export interface QemuDriverOptions {
   readonly step: Step
   readonly clock: Clock
   readonly log: Logger
+  /** Users that VMs of this install run as: whoever only bears our mark is not ours. Every user when absent. */
+  readonly uids?: { readonly first: number; readonly last: number }
   /** How to try KVM, or `off` for TCG. */
   readonly kvm: KvmProbe | 'off'
   readonly qemuPath?: string
@@ -36,7 +38,7 @@ export interface QemuDriverOptions {
 
 /** Runs VMs with QEMU on this host. Needs root. */
 export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
-  const { installId, step, clock, log, kvm, qemuPath = '/usr/bin/qemu-system-x86_64', cgroupRoot = '/sys/fs/cgroup' } = options
+  const { installId, step, clock, log, kvm, uids, qemuPath = '/usr/bin/qemu-system-x86_64', cgroupRoot = '/sys/fs/cgroup' } = options
   const cgroups = createCgroups({ installId, root: cgroupRoot, clock })
   // A failure is not kept: QEMU may be installed meanwhile.
   const fingerprint = once(() => probe({ qemuPath, kvm, step, clock, log }))
@@ -81,7 +83,7 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
     },
 
     async findHandle({ workspaceId, bootId, runDir, lockPath }) {
-      const process = (await listVmms(installId)).find((vmm) => vmm.workspaceId === workspaceId && vmm.bootId === bootId)
+      const process = (await listVmms(installId, uids)).find((vmm) => vmm.workspaceId === workspaceId && vmm.bootId === bootId)
       const uid = process && (await findUid(process.pid))
       if (!process || uid === undefined) return undefined
       const joined: string[] = []
@@ -101,8 +103,24 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
     },
 
     async inventory() {
-      const found = await listVmms(installId)
+      const found = await listVmms(installId, uids)
       return found.map(({ pid, startTicks, workspaceId, bootId }) => ({ pid, startTicks, workspaceId, bootId }))
+    },
+
+    async findByUid(uid) {
+      for (const { pid, startTicks, workspaceId, bootId } of await listVmms(installId, uids)) {
+        if ((await findUid(pid)) === uid) return { pid, startTicks, workspaceId, bootId }
+      }
+      return undefined
+    },
+
+    groups: () => cgroups.list(),
+
+    async discard({ workspaceId, bootId, runDir }) {
+      const isAlive = (await listVmms(installId, uids)).some((vmm) => vmm.workspaceId === workspaceId && vmm.bootId === bootId)
+      if (isAlive) failLocked()
+      await step('vmm.cgroup.discard', () => cgroups.removeEmpty(workspaceId, bootId))
+      await step('vmm.files.remove', () => removeVmFiles(runDir))
     },
 
     async killProcess(found) {

@@ -1,5 +1,6 @@
 /** What the kernel says of processes. @see proc(5) */
-import { readdir, readFile } from 'node:fs/promises'
+import { open, readdir, readFile, readlink } from 'node:fs/promises'
+import { basename } from 'node:path'
 
 /** A process that lives; one that only waits to be reaped does not count. */
 export interface LiveProcess {
@@ -51,6 +52,16 @@ export async function readCommandLine(pid: number): Promise<readonly string[]> {
   return text ? text.replace(/\0$/, '').split('\0') : []
 }
 
+/** Name of the program that a process runs, also where its file was replaced since; `undefined` when it is gone. */
+export async function findProgram(pid: number): Promise<string | undefined> {
+  try {
+    return basename(await readlink(`/proc/${pid}/exe`))
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
+  }
+}
+
 /** Real user id of a process; `undefined` when it is gone. */
 export async function findUid(pid: number): Promise<number | undefined> {
   const text = await readOrGone(`/proc/${pid}/status`)
@@ -74,12 +85,26 @@ export async function readHostBootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
 }
 
+/** Size of one read, bytes. Node's own reading takes 64 KiB for each file of unknown size: of all processes, many times a second, that is too much. */
+const readBytes = 4096
+
 async function readOrGone(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8')
+    await using file = await open(path, 'r')
+    const parts: Buffer[] = []
+    for (;;) {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(readBytes), 0, readBytes)
+      parts.push(buffer.subarray(0, bytesRead))
+      // The kernel fills the buffer as long as there is more.
+      if (bytesRead < readBytes) return parts.length === 1 ? buffer.toString('utf8', 0, bytesRead) : Buffer.concat(parts).toString('utf8')
+    }
   } catch (error) {
-    // ESRCH: it ended between open and read.
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    if (isGone(error)) return undefined
     throw error
   }
+}
+
+/** ESRCH: it ended between open and read. */
+function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')
 }

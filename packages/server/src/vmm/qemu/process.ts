@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { isSameBoot, type Marker, parseMarker } from './marker.ts'
-import { findProcess, findStartTicks, type LiveProcess, listPids, listSession, readCommandLine } from './proc.ts'
+import { findProcess, findProgram, findStartTicks, findUid, type LiveProcess, listPids, listSession, readCommandLine } from './proc.ts'
 
 /** A launcher that was started. It is the leader of its own session and process group, so it outlives the daemon. */
 export interface Launcher {
@@ -69,13 +69,18 @@ export async function findVmmOfSession(session: number, marker: Marker): Promise
   return undefined
 }
 
-/** Every live VMM of an install. */
-export async function listVmms(installId: string): Promise<readonly (LiveProcess & Marker)[]> {
+/** Every live VMM of an install: it bears the mark, its program is QEMU, and it runs as one of the users of the install. */
+export async function listVmms(
+  installId: string,
+  uids: { readonly first: number; readonly last: number } = { first: 1, last: Number.POSITIVE_INFINITY },
+): Promise<readonly (LiveProcess & Marker)[]> {
   const found = await Promise.all(
     (await listPids()).map(async (pid) => {
       const marker = parseMarker(await readCommandLine(pid))
-      const process = marker?.installId === installId ? await findProcess(pid) : undefined
-      return marker && process ? [{ ...process, ...marker }] : []
+      if (marker?.installId !== installId) return []
+      const [process, program, uid] = [await findProcess(pid), await findProgram(pid), await findUid(pid)]
+      const isOurs = program?.startsWith('qemu-system-') && uid !== undefined && uids.first <= uid && uid <= uids.last
+      return process && isOurs ? [{ ...process, ...marker }] : []
     }),
   )
   return found.flat()
