@@ -57,7 +57,7 @@ function renderArgs(options: BareVmOptions, path: (name: string) => string): str
   return [
     ...['-M', 'microvm,acpi=off,pit=on,pic=on,rtc=on,isa-serial=on', '-accel', 'tcg', '-cpu', 'max', '-smp', `${cpus}`, '-m', `${memoryMib}`],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-kernel', kernel, '-initrd', initrd],
-    ...['-append', 'console=ttyS0 reboot=t panic=-1 quiet', '-serial', `file:${path('console.log')}`],
+    ...['-append', 'console=ttyS0 reboot=t panic=-1 quiet no_timer_check', '-serial', `file:${path('console.log')}`],
     ...['-device', 'virtio-serial-device,max_ports=3', '-chardev', `socket,id=agent,path=${path('agent.sock')},server=on,wait=off`],
     ...['-device', 'virtserialport,chardev=agent,name=alcove.agent', '-chardev', `file,id=log,path=${path('cmd.log')}`],
     ...['-device', 'virtserialport,chardev=log,name=alcove.log', '-device', 'virtio-rng-device'],

@@ -47,9 +47,13 @@ export async function observeIdentities({ dataDir, names, before }: Place): Prom
   return { hostBootId, of }
 }
 
+/** Readings of the list of locks. Longer than a page it is read in parts, and a lock that goes meanwhile lets another one slip through. */
+const lockReadings = 3
+
 /** Files on which somebody has a `flock`, by number, and by device and number. @see proc(5), /proc/locks */
 async function readLocks(): Promise<ReadonlySet<string>> {
-  const lines = (await readFile('/proc/locks', 'utf8')).split('\n')
+  const lines: string[] = []
+  for (let reading = 0; reading < lockReadings; reading++) lines.push(...(await readFile('/proc/locks', 'utf8')).split('\n'))
   return new Set(
     lines.flatMap((line) => {
       const [, device, inode] = /FLOCK\s+\S+\s+\S+\s+\d+\s+([0-9a-f]+:[0-9a-f]+):(\d+)/.exec(line) ?? []

@@ -13,7 +13,7 @@ export interface ObservedIntegrity {
   readonly auditRows: number
   /** Where the audit chain breaks first. */
   readonly broken: audit.AuditBreak | undefined
-  /** Operations that the chain does not have: its end was cut off. */
+  /** Operations that have ended and that the chain does not have: its end was cut off. */
   readonly unrecorded: readonly string[]
 }
 
@@ -32,7 +32,7 @@ export async function observeIntegrity(database: ReadDatabase): Promise<Observed
 }
 
 const selectUnrecorded = prepare<{ id: string }>(
-  'select id from operations where not exists (select 1 from audit where audit.operation_id = operations.id) limit 20',
+  "select id from operations where status <> 'running' and not exists (select 1 from audit where audit.operation_id = operations.id) limit 20",
 )
 
 /** Judges what it said. */

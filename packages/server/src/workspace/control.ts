@@ -55,3 +55,11 @@ export interface Control {
 export function withinBudget<T>({ clock, times }: Pick<Control, 'clock' | 'times'>, outcome: Promise<T>): Promise<T | undefined> {
   return within(clock, outcome, times.answerBudgetMs)
 }
+
+/**
+ * Waits for the end of a VM or of a workspace; `undefined` when it takes longer than a move may. Its caller is told when it is so, and not
+ * before: unlike a boot it takes no longer than a guest's grace and what the host needs.
+ */
+export function withinDeadline<T>({ clock, times }: Pick<Control, 'clock' | 'times'>, outcome: Promise<T>): Promise<T | undefined> {
+  return within(clock, outcome, Math.max(times.answerBudgetMs, times.moveDeadlineMs))
+}

@@ -8,7 +8,7 @@ import * as slots from '../store/slots.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
 import { assertGeneration, bySystem, type Caller } from './caller.ts'
-import { type Control, withinBudget } from './control.ts'
+import { type Control, withinDeadline } from './control.ts'
 import { eventOf, takeOver, transition } from './lifecycle.ts'
 
 const live = ['creating', 'starting', 'running', 'pausing', 'paused', 'resuming', 'stopping', 'stopped', 'failed'] as const
@@ -31,7 +31,7 @@ export async function remove(control: Control, { id }: Pick<WorkspaceRow, 'id'>,
   const removal = control.mailboxes.run(id, 'delete', () => finishRemoval(control, deleting).then(() => true), {
     preempts: ['create', 'start', 'stop', 'restart', 'pause', 'resume', 'retry', 'resources', 'exited', 'expire', 'update', 'recover'],
   })
-  if (!(await withinBudget(control, removal))) fail('STOP_FAILED', { message: 'The workspace is not removed yet; removing goes on. Look again in a moment.' })
+  if (!(await withinDeadline(control, removal))) fail('STOP_FAILED', { message: 'The workspace is not removed yet; removing goes on. Look again in a moment.' })
   return deleting
 }
 

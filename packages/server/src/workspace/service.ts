@@ -69,6 +69,7 @@ export function createWorkspaces(control: ServiceDependencies): Workspaces {
     async remove(requester, id) {
       if (requester.doneWith !== undefined) return requester.operationId
       const row = await remove(control, await find(requester, id), requester)
+      views.forget(id)
       return row.operation_id ?? requester.operationId
     },
     async perform(requester, id, verb) {

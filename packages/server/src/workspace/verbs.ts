@@ -7,7 +7,7 @@ import { fail } from '../lib/fail.ts'
 import type { WorkspaceRow } from '../store/workspaces.ts'
 import * as workspaces from '../store/workspaces.ts'
 import { assertGeneration, type Caller } from './caller.ts'
-import { type Control, withinBudget } from './control.ts'
+import { type Control, withinBudget, withinDeadline } from './control.ts'
 import { retryCreate } from './create.ts'
 import { pauseNow, resumeNow } from './freeze.ts'
 import { recordDone } from './lifecycle.ts'
@@ -47,7 +47,7 @@ export async function perform(control: Control, id: string, verb: PowerVerb, cal
   // A turn that is joined must mean the same boot: a caller who names one has a turn of his own.
   const joins = caller.generations === undefined
   const turn = control.mailboxes.run(id, verb, (signal) => decide(control, id, verb, caller, signal), { preempts, joins })
-  const done = await withinBudget(control, turn)
+  const done = await (verb === 'stop' ? withinDeadline(control, turn) : withinBudget(control, turn))
   if (done) return done
   const row = await current(control, id)
   if (verb !== 'stop') return { row, operationId: row.operation_id ?? caller.operationId }

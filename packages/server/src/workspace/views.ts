@@ -43,6 +43,8 @@ export interface Views {
   find(accountId: string, id: string): Promise<Workspace | undefined>
   /** A page of an account's workspaces. */
   page(query: PageQuery): Promise<Page>
+  /** Gives back the memory of a workspace that nobody will ask for again. */
+  forget(id: string): void
 }
 
 /** What views are made of. */
@@ -86,6 +88,7 @@ export function createViews({ store, clock, addressOf }: ViewDependencies): View
   }
 
   return {
+    forget: (id) => void kept.delete(id),
     async find(accountId, id) {
       const seenAt = store.dataVersion()
       const known = kept.get(id)

@@ -18,7 +18,14 @@ test('the command line of a VM is exactly this', () => {
     ...['-M', 'microvm,acpi=off,pit=on,pic=on,rtc=on,isa-serial=on,memory-backend=ram', '-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'max'],
     ...['-smp', 'cpus=2', '-m', 'size=512M', '-object', '{"qom-type":"memory-backend-ram","id":"ram","size":536870912,"reserve":false}'],
     ...['-global', 'virtio-mmio.force-legacy=false', '-S', '-no-reboot'],
-    ...['-kernel', '/proc/self/fd/4', '-initrd', '/proc/self/fd/5', '-append', 'console=ttyS0 reboot=t panic=-1 quiet tsc=reliable tsc_early_khz=2596136'],
+    ...[
+      '-kernel',
+      '/proc/self/fd/4',
+      '-initrd',
+      '/proc/self/fd/5',
+      '-append',
+      'console=ttyS0 reboot=t panic=-1 quiet no_timer_check tsc=reliable tsc_early_khz=2596136',
+    ],
     ...['-chardev', 'socket,id=qmp0,path=qmp.sock,server=on,wait=off', '-mon', 'chardev=qmp0,mode=control'],
     ...['-chardev', 'socket,id=qmp1,path=qmp2.sock,server=on,wait=off', '-mon', 'chardev=qmp1,mode=control'],
     ...['-blockdev', '{"driver":"file","node-name":"image-file","filename":"/proc/self/fd/6","read-only":true,"discard":"unmap"}'],
@@ -37,7 +44,7 @@ test('the command line of a VM is exactly this', () => {
     ...['-device', '{"driver":"virtserialport","bus":"ports.0","nr":2,"chardev":"cmd","name":"alcove.log"}'],
     ...['-object', '{"qom-type":"rng-builtin","id":"entropy"}', '-device', '{"driver":"virtio-rng-device","rng":"entropy"}'],
   ])
-  assert.ok(renderArgs(spec, 'inst', { accel: 'tcg', tscKhz: undefined }).includes('console=ttyS0 reboot=t panic=-1 quiet'))
+  assert.ok(renderArgs(spec, 'inst', { accel: 'tcg', tscKhz: undefined }).includes('console=ttyS0 reboot=t panic=-1 quiet no_timer_check'))
   assert.deepEqual(renderArgs(spec, 'inst', { accel: 'kvm' }).slice(10, 14), ['-accel', 'kvm', '-cpu', 'host'])
 })
 

@@ -3,7 +3,11 @@ import type { LaunchSpec } from '../driver.ts'
 import { renderMarker } from './marker.ts'
 
 /** Kernel command line of every VM. QEMU appends where its virtio-mmio devices are. */
-const kernelCommandLine = 'console=ttyS0 reboot=t panic=-1 quiet'
+/**
+ * no_timer_check: the kernel counts ticks for some ms to find out whether the timer works, and panics when it sees none; on a busy host an
+ * emulated one is late. @see check_timer in arch/x86/kernel/apic/io_apic.c of Linux
+ */
+const kernelCommandLine = 'console=ttyS0 reboot=t panic=-1 quiet no_timer_check'
 
 /** What runs the guest's instructions. */
 export type Accelerator = { readonly accel: 'kvm' } | { readonly accel: 'tcg' /** See tsc.ts. */; readonly tscKhz: number | undefined }
